@@ -1,0 +1,21 @@
+"""The Django app: wires checks, logs and Celery when everything is loaded."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class CeleryCqrsConfig(AppConfig):
+    """``INSTALLED_APPS += ["celery_cqrs"]``."""
+
+    name = "celery_cqrs"
+    verbose_name = "CQRS"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks, connect the logs, and schedule beat on every Celery app of this process."""
+        from celery_cqrs import checks, logs, tasks  # they need loaded models
+
+        checks.register_checks()
+        logs.connect()
+        tasks.watch_apps()

@@ -1,0 +1,37 @@
+"""System checks: a wrong setting is refused at start, with the sentence that mends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, register
+
+from celery_cqrs.checks.configuration import check_keys, check_values
+from celery_cqrs.checks.outbox import check_outbox
+from celery_cqrs.checks.problems import error
+from celery_cqrs.checks.replicas import check_models, check_replicas
+from celery_cqrs.checks.tables import check_tables
+from celery_cqrs.checks.transport import check_broker, check_transport
+
+__all__ = ["check_broker", "check_configuration", "check_tables", "register_checks"]
+
+
+def register_checks() -> None:
+    """Have ``manage.py check`` run these."""
+    register(check_configuration, Tags.compatibility)
+    register(check_tables, Tags.database)
+    register(check_outbox, Tags.database)
+
+
+def check_configuration(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Everything that can be judged without a database."""
+    given = getattr(settings, "CQRS", None)
+    if not isinstance(given, dict):
+        return [
+            error(1, "settings.CQRS is not set.", 'Add CQRS = {"queue": "<name of this service>"} to the settings.')
+        ]
+    found = list(check_keys(given))
+    if any(problem.is_serious() for problem in found):
+        return found
+    return [*check_values(), *check_transport(), *check_models(), *check_replicas()]

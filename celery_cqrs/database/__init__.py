@@ -1,0 +1,1 @@
+"""What differs between databases, one concern a module, one function a vendor."""

@@ -1,0 +1,90 @@
+"""Locks that last until the transaction ends: one per CQRS_ID for appliers, SQLite's write lock for claimers.
+
+A lock is always a statement of its own, before anything is read: inside the statement that writes it would come too
+late, since that statement's snapshot is older than the lock.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+
+ADVISORY_SPACE = 0x43515253  # "CQRS": keeps our advisory locks apart from everybody else's
+
+
+@contextmanager
+def write_transaction(using: str) -> Iterator[None]:
+    """A transaction that holds SQLite's write lock from its first statement; elsewhere an ordinary one."""
+    connection = connections[using]
+    _ensure_autocommit(connection)
+    with transaction.atomic(using=using):
+        if connection.vendor == "sqlite":
+            _take_write_lock(connection)
+        yield
+
+
+@contextmanager
+def applying(using: str, cqrs_id: str, *, exclusive: bool) -> Iterator[None]:
+    """A transaction that holds the lock of ``cqrs_id``: shared for SAVE and SYNC, exclusive with a DELETE.
+
+    On PostgreSQL it reads committed rows, whatever the connection is set to, and checks foreign keys at once,
+    so that a bad row fails in its own savepoint and not at COMMIT together with its neighbours.
+    """
+    connection = connections[using]
+    outermost = not connection.in_atomic_block
+    _ensure_autocommit(connection)
+    with transaction.atomic(using=using):
+        if connection.vendor == "postgresql" and outermost:
+            _execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        LOCKS[connection.vendor](connection, cqrs_id, exclusive)
+        if connection.vendor == "postgresql":
+            _execute(connection, "SET CONSTRAINTS ALL IMMEDIATE")
+        yield
+
+
+def _ensure_autocommit(connection: Any) -> None:
+    """With autocommit off a block neither begins nor commits, and nobody else commits what a worker does."""
+    if not connection.in_atomic_block and not connection.get_autocommit():
+        connection.commit()  # what was read before; PostgreSQL changes the mode only between transactions
+        connection.set_autocommit(True)
+
+
+def _lock_postgresql(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+    function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+    key = zlib.crc32(cqrs_id.encode()) - 2**31
+    _execute(connection, f"SELECT {function}(%s, %s)", [ADVISORY_SPACE, key])
+
+
+def _lock_mysql(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+    if _lock_row(connection, cqrs_id, exclusive):
+        return
+    _execute(connection, "INSERT IGNORE INTO celery_cqrs_lock (cqrs_id) VALUES (%s)", [cqrs_id])
+    _lock_row(connection, cqrs_id, exclusive)
+
+
+def _lock_row(connection: Any, cqrs_id: str, exclusive: bool) -> bool:
+    mode = "FOR UPDATE" if exclusive else "LOCK IN SHARE MODE"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT cqrs_id FROM celery_cqrs_lock WHERE cqrs_id = %s {mode}", [cqrs_id])
+        return cursor.fetchone() is not None
+
+
+def _lock_sqlite(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+    _take_write_lock(connection)
+
+
+def _take_write_lock(connection: Any) -> None:
+    """BEGIN IMMEDIATE for every Django: a write that comes first waits for the lock, after a read it fails at once."""
+    _execute(connection, "DELETE FROM celery_cqrs_lock WHERE cqrs_id = ''")
+
+
+def _execute(connection: Any, sql: str, parameters: list[Any] | None = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+LOCKS = {"postgresql": _lock_postgresql, "mysql": _lock_mysql, "sqlite": _lock_sqlite}

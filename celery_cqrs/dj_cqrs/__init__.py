@@ -1,0 +1,1 @@
+"""The import paths of django-cqrs, for people who move over: replace ``dj_cqrs`` by ``celery_cqrs.dj_cqrs``."""

@@ -1,0 +1,1 @@
+"""The service that owns a model: capture, outbox, publish, resend, confirm."""

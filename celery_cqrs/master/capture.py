@@ -1,0 +1,232 @@
+"""Step 1: an ORM change becomes outbox rows, one per replica queue, inside the caller's transaction.
+
+One ``INSERT … SELECT`` writes the rows of a change for all queues. It joins the model row, so that what another
+transaction has deleted is not captured, and the tombstone of the key, so that a re-created row continues above it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.utils.module_loading import import_string
+
+from celery_cqrs import conf, signals, tombstones
+from celery_cqrs.database import clock
+from celery_cqrs.exceptions import SettingRefused
+from celery_cqrs.master import insert, publisher
+from celery_cqrs.master.revision import home_of
+from celery_cqrs.message import SignalType
+from celery_cqrs.models import Outbox, Tombstone
+from celery_cqrs.registry import MasterRegistry
+from celery_cqrs.serialize import encode_instance, key_text
+
+ROWS_PER_STATEMENT = 500
+
+
+@dataclass(frozen=True)
+class Change:
+    """One captured change of one instance, before it is cut into rows for queues."""
+
+    instance: Any
+    created: bool = False
+    previous_data: dict[str, Any] | None = None
+    custom: dict[str, Any] | None = None
+
+
+def capture_saves(changes: Sequence[Change], using: str) -> None:
+    """Capture instances that were just inserted or updated, all of one class, and bring their revisions up to date.
+
+    The caller has an ``on_commit`` with ``publisher.after_commit`` for what was captured to be published.
+    """
+    if not changes:
+        return
+    model = type(changes[0].instance)
+    for registered in registered_for_save(model):
+        _capture(registered, SignalType.SAVE, changes, using)
+    publisher.mark_captured(using)
+
+
+def capture_delete(instance: Any, using: str) -> None:
+    """Capture that ``instance`` is about to be deleted, at the database's revision + 1, and leave a tombstone."""
+    for registered in registered_for_delete(type(instance)):
+        change = Change(instance, custom=instance.get_custom_cqrs_delete_data())
+        revisions = _capture(registered, SignalType.DELETE, [change], using)
+        if revisions:
+            tombstones.remember(using, Tombstone.MASTER, registered.CQRS_ID, revisions)
+    publisher.mark_captured(using)
+    publish_after_commit(using)
+
+
+def capture_syncs(instances: Sequence[Any], using: str, queue: str | None = None) -> None:
+    """Capture the wish to send the present state of ``instances`` again, to ``queue`` alone or to all."""
+    if not instances:
+        return
+    for registered in registered_for_delete(type(instances[0])):
+        capture_syncs_of(registered, instances, using, queue)
+
+
+def capture_syncs_of(registered: Any, instances: Sequence[Any], using: str, queue: str | None = None) -> None:
+    """As ``capture_syncs``, under the CQRS_ID of ``registered`` alone."""
+    _capture(registered, SignalType.SYNC, [Change(instance) for instance in instances], using, queue)
+    publisher.mark_captured(using)
+    publish_after_commit(using)
+
+
+def capture_absence(registered: Any, revisions: Mapping[str, int], using: str, queue: str) -> None:
+    """Capture for ``queue`` that the keys (texts) are not there, each as a DELETE at its revision."""
+    moment = clock.for_field(clock.now(using))
+    facts: dict[str, Any] = {"queue": queue, "cqrs_id": registered.CQRS_ID, "signal_type": SignalType.DELETE.value}
+    Outbox.objects.using(using).bulk_create(
+        Outbox(**facts, pk_text=key, revision=revision, captured_at=moment, available_at=moment)
+        for key, revision in revisions.items()
+    )
+    publisher.mark_captured(using)
+    publish_after_commit(using)
+
+
+def announce_bulk_create(model: Any, instances: Sequence[Any], using: str | None) -> None:
+    """Send ``post_bulk_create`` and capture ``instances`` as created."""
+    signals.post_bulk_create.send(model, instances=instances, using=using)
+    _capture_bulk(model, instances, using, created=True)
+
+
+def announce_update(model: Any, instances: Sequence[Any], using: str | None) -> None:
+    """Send ``post_update`` and capture ``instances`` as updated."""
+    signals.post_update.send(model, instances=instances, using=using)
+    _capture_bulk(model, instances, using, created=False)
+
+
+def _capture_bulk(model: Any, instances: Sequence[Any], using: str | None, created: bool) -> None:
+    alias = using or router.db_for_write(model)
+    with transaction.atomic(using=alias, savepoint=False):
+        capture_saves([Change(one, created, one.get_tracked_fields_data()) for one in instances], alias)
+        publish_after_commit(alias)
+
+
+def registered_for_save(model: type) -> list[Any]:
+    """Registered models whose rows a save of ``model`` may have changed: its own, its ancestors', its descendants'."""
+    return [known for known in MasterRegistry.models.values() if issubclass(model, known) or _descends(known, model)]
+
+
+def registered_for_delete(model: Any) -> list[Any]:
+    """Registered models of the very table of ``model``; Django signals each table of a multi-table row by itself."""
+    table = model._meta.concrete_model
+    return [known for known in MasterRegistry.models.values() if known._meta.concrete_model is table]
+
+
+def pk_of(registered: Any, instance: Any) -> Any:
+    """The key of ``instance`` in the table of ``registered``; with two parent tables each has a key of its own."""
+    return instance._get_pk_val(registered._meta) if isinstance(instance, registered) else instance.pk
+
+
+def _descends(known: Any, model: Any) -> bool:
+    return issubclass(known, model._meta.concrete_model)
+
+
+def _capture(
+    model: Any, signal_type: SignalType, changes: Sequence[Change], using: str, queue: str | None = None
+) -> dict[str, int]:
+    """Write the rows of ``changes`` for ``model``; returns the revision of each key that was found."""
+    sent: list[Change] = []
+    silent: list[Change] = []
+    revisions: dict[str, int] = {}
+    queues = _queues(model, queue)
+    for change in changes:
+        wanted = bool(queues) and change.instance.is_sync_instance()
+        (sent if wanted else silent).append(change)
+    for chunk in _chunks(sent, max(1, ROWS_PER_STATEMENT // max(1, len(queues)))):
+        rows = [row for change in chunk for row in _rows(model, signal_type, change, queues, queue is not None)]
+        revisions |= insert.write_rows(connections[using], model, signal_type, rows)
+    for chunk in _chunks(silent if signal_type is not SignalType.SYNC else [], ROWS_PER_STATEMENT):
+        keys = {key_text(model, pk_of(model, change.instance)): pk_of(model, change.instance) for change in chunk}
+        revisions |= insert.read_revisions(using, model, signal_type, keys)
+    if signal_type is SignalType.SAVE:
+        created = [key_text(model, pk_of(model, change.instance)) for change in changes if change.created]
+        revisions = insert.above_hidden_graves(connections[using], model, created, revisions)
+        _continue_revisions(model, changes, revisions, using)
+    if sent:
+        pks = [pk_of(model, change.instance) for change in sent]
+        signals.captured.send_robust(
+            model, cqrs_id=model.CQRS_ID, signal_type=signal_type, pks=pks, queues=queues, using=using
+        )
+    return revisions
+
+
+def _queues(model: Any, queue: str | None) -> list[str]:
+    if not model.CQRS_PRODUCE:
+        return []
+    queues = conf.queues_for(model.CQRS_ID)
+    if queue is None:
+        return queues
+    if queue not in queues:  # the setting decides who may see the data, also for a sync by hand
+        problem = f"queue {queue!r} does not get {model.CQRS_ID!r}. Add the id there, or name one of {queues}."
+        raise SettingRefused(path='["master"]["replicas"]', problem=problem)
+    return [queue]
+
+
+def _rows(
+    model: Any, signal_type: SignalType, change: Change, queues: Iterable[str], direct: bool
+) -> Iterator[insert.Row]:
+    pk = pk_of(model, change.instance)
+    meta = _meta(model, signal_type, change)
+    for queue in queues:
+        yield insert.Row(
+            queue=queue,
+            pk=pk,
+            pk_text=key_text(model, pk),
+            previous_data=change.previous_data,
+            custom=change.custom,
+            meta=meta,
+            correlation_id=_correlation_id(signal_type, model.CQRS_ID, pk, queue),
+            direct=direct,
+        )
+
+
+def _meta(model: Any, signal_type: SignalType, change: Change) -> Any:
+    """Computed here, in the caller's thread with the state of its request; a CQRS_SERIALIZER has its turn later."""
+    if not model.has_cqrs_meta():
+        return None
+    instance = change.instance
+    is_delete = signal_type is SignalType.DELETE
+    data = {"id": instance.pk} if is_delete else encode_instance(instance, instance._meta.concrete_fields)
+    return instance.get_cqrs_meta(instance_data=data, previous_data=change.previous_data, signal_type=signal_type)
+
+
+def _correlation_id(signal_type: SignalType, cqrs_id: str, pk: Any, queue: str) -> Any:
+    function = conf.master.correlation_function
+    if function is None:
+        return None
+    made = (import_string(function) if isinstance(function, str) else function)(signal_type, cqrs_id, pk, queue)
+    return made if made is None or isinstance(made, str | int) else str(made)
+
+
+def _continue_revisions(model: Any, changes: Sequence[Change], revisions: dict[str, int], using: str) -> None:
+    """Bring attributes up to date; a negative revision is one that a tombstone asks for: the row is raised to it."""
+    for change in changes:
+        pk = pk_of(model, change.instance)
+        revision = revisions.get(key_text(model, pk))
+        if revision is None:
+            continue
+        if revision < 0:
+            rows = home_of(model)._base_manager.using(using).filter(pk=pk)
+            rows.update(cqrs_revision=-revision)
+        change.instance.cqrs_revision = abs(revision)
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def publish_after_commit(using: str, saved: Any = None) -> None:
+    """Registered at every capture, since a hook that is registered only once would go with a rolled-back savepoint.
+
+    With autocommit off Django runs such hooks only when it is switched on again; there the drain does it.
+    """
+    if connections[using].commit_on_exit:
+        transaction.on_commit(publisher.after_commit(using, saved), using=using, robust=True)

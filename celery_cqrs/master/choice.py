@@ -1,0 +1,153 @@
+"""Outbox rows that a person means, and what can be done with them by hand: list, retry, drop.
+
+All of it works in portions, each in a transaction of milliseconds that passes over rows which somebody else holds, so
+that a million rows neither fill the memory nor stop those who capture, publish or confirm meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connections
+from django.db.models import Case, F, Max, Q, QuerySet, Value, When
+
+from celery_cqrs import conf, signals
+from celery_cqrs.database import clock
+from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.models import Outbox, clean_key
+
+PORTION = 1_000
+SET_ASIDE = "set_aside"
+STATES = {
+    "pending": Q(sent_at__isnull=True, error=""),
+    "sent": Q(sent_at__isnull=False),
+    SET_ASIDE: Q(sent_at__isnull=True, error__gt=""),
+}
+"""Each row is in one of them. What is set aside waits for its next try, with the error of the last one."""
+
+
+def with_error(text: str) -> Q:
+    """Rows whose error contains ``text``, in any case; PostgreSQL has an index of those that have one at all."""
+    return Q(error__gt="", error__icontains=text)
+
+
+def state_of(row: Outbox) -> str:
+    """The key of STATES that ``row`` is in."""
+    if row.sent_at is not None:
+        return "sent"
+    return SET_ASIDE if row.error else "pending"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows a person means; None leaves a criterion out. ``state`` is a key of STATES, ``error`` a part of it."""
+
+    queue: str | None = None
+    cqrs_id: str | None = None
+    state: str | None = None
+    older_than_seconds: float | None = None
+    ids: tuple[int, ...] | None = None
+    pk: str | None = None
+    error: str | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether no criterion is given."""
+        return self == Choice()
+
+    def on(self, using: str) -> QuerySet[Outbox]:
+        """The chosen rows of one database, oldest first."""
+        criteria: dict[str, Any] = {
+            "queue": self.queue,
+            "cqrs_id": self.cqrs_id,
+            "id__in": self.ids,
+            "pk_text": None if self.pk is None else clean_key(self.pk),
+        }
+        if self.older_than_seconds is not None:
+            latest = clock.now(using) - timedelta(seconds=self.older_than_seconds)
+            criteria["captured_at__lt"] = clock.for_field(latest)
+        given = {name: value for name, value in criteria.items() if value is not None}
+        rules = [STATES.get(self.state or "", Q()), Q() if self.error is None else with_error(self.error)]
+        return Outbox.objects.using(using).filter(*rules, **given).order_by("id")
+
+
+@dataclass(frozen=True)
+class Done:
+    """``changed`` rows were retried or dropped; ``left`` were being sent or confirmed just then and are left alone."""
+
+    changed: int = 0
+    left: int = 0
+
+    def __add__(self, other: Done) -> Done:
+        return Done(self.changed + other.changed, self.left + other.left)
+
+
+def find_rows(using: str, rows: QuerySet[Outbox], limit: int | None = None) -> Iterator[Outbox]:
+    """``rows``, at most ``limit``, read in portions."""
+    for ids in _portions(using, rows, limit):
+        yield from Outbox.objects.using(using).filter(id__in=ids).order_by("id")
+
+
+def count_rows(rows: QuerySet[Outbox], limit: int | None = None) -> int:
+    """How many rows there are, counted up to ``limit``."""
+    return rows.order_by()[:limit].count()
+
+
+def retry_rows(using: str, rows: QuerySet[Outbox], limit: int | None = None) -> Done:
+    """Make ``rows`` pending at once, whatever they waited for; the next drain sends them in the order of their capture.
+
+    A sent row is sent once more, without waiting for evidence that it was lost; its revision makes a duplicate
+    harmless. What was claimed in the last ``resend_margin_seconds`` is on its way and left alone. What was set aside
+    starts anew: its error is cleared, and its wait would begin at the shortest again.
+    """
+    settled_at = clock.for_field(clock.now(using) - timedelta(seconds=conf.master.resend_margin_seconds))
+    settled = rows.filter(Q(sent_at__isnull=True) | Q(sent_at__lte=settled_at))
+    done = Done()
+    for ids in _portions(using, rows, limit):
+        with write_transaction(using):
+            changed = resend_at_once(_hold(using, settled, ids))
+        done += Done(changed, len(ids) - changed)
+    return done
+
+
+def resend_at_once(rows: QuerySet[Outbox]) -> int:
+    """Make ``rows`` pending, in one statement; returns how many there were."""
+    attempts = Case(When(STATES[SET_ASIDE], then=Value(0)), default=F("attempts"))
+    # the attempts first: MariaDB and MySQL assign from left to right, and see what they have just assigned
+    changes: dict[str, Any] = {"attempts": attempts, "sent_at": None, "available_at": F("captured_at"), "error": ""}
+    return rows.order_by().update(**changes)
+
+
+def drop_rows(using: str, rows: QuerySet[Outbox], limit: int | None = None) -> Done:
+    """Delete ``rows``: what they carry never arrives, unless it is on its way already."""
+    done = Done()
+    for ids in _portions(using, rows, limit):
+        with write_transaction(using):
+            changed, _ = _hold(using, rows, ids).delete()
+        done += Done(changed, len(ids) - changed)
+    if done.changed:
+        signals.dropped.send_robust(Outbox, count=done.changed, using=using)
+    return done
+
+
+def _portions(using: str, rows: QuerySet[Outbox], limit: int | None) -> Iterator[list[int]]:
+    """The ids of ``rows`` in order, PORTION at a time; rows captured from now on are not among them."""
+    newest = Outbox.objects.using(using).aggregate(newest=Max("id"))["newest"]
+    last, left = 0, limit
+    while newest is not None and (left is None or left > 0):
+        size = PORTION if left is None else min(PORTION, left)
+        ids = list(rows.filter(id__gt=last, id__lte=newest).values_list("id", flat=True)[:size])
+        if not ids:
+            return
+        yield ids
+        last, left = ids[-1], None if left is None else left - len(ids)
+
+
+def _hold(using: str, rows: QuerySet[Outbox], ids: list[int]) -> QuerySet[Outbox]:
+    """Lock those of ``ids`` that are still among ``rows`` and that nobody else holds."""
+    skips = connections[using].features.has_select_for_update_skip_locked
+    held = rows.filter(id__in=ids).select_for_update(skip_locked=skips)
+    return Outbox.objects.using(using).filter(id__in=list(held.values_list("id", flat=True)))

@@ -1,0 +1,53 @@
+"""Many rows of one key become at most three messages: [last DELETE] [SAVE] [SYNC], in that order. A pure function."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celery_cqrs.message import SignalType
+from celery_cqrs.models import Outbox
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One message to be: what it says, and the rows that it settles."""
+
+    signal_type: SignalType
+    rows: tuple[Outbox, ...]
+
+    @property
+    def last(self) -> Outbox:
+        """The newest row; its meta and correlation id travel."""
+        return self.rows[-1]
+
+    @property
+    def previous_data(self) -> dict[str, Any] | None:
+        """For each field the earliest of the previous values, since the rows between were never sent."""
+        told = [row.previous_data for row in self.rows if row.previous_data is not None]
+        return {name: value for data in reversed(told) for name, value in data.items()} if told else None
+
+
+def coalesce(rows: Iterable[Outbox]) -> list[Planned]:
+    """Plan the messages for ``rows``, which are in order of id and may be of many keys and queues.
+
+    SAVEs before the last DELETE of a key are settled by that DELETE, since their state can no longer be read.
+    SAVE and SYNC stay apart: a SYNC may be refused where the SAVE must not be.
+    """
+    keys: dict[tuple[str, str, str], list[Outbox]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.id):
+        keys[(row.queue, row.cqrs_id, row.pk_text)].append(row)
+    return [plan for waiting in keys.values() for plan in _plan(waiting)]
+
+
+def _plan(rows: Sequence[Outbox]) -> list[Planned]:
+    deletes = [index for index, row in enumerate(rows) if row.signal_type == SignalType.DELETE]
+    cut = deletes[-1] + 1 if deletes else 0
+    plans = [Planned(SignalType.DELETE, tuple(rows[:cut]))] if cut else []
+    for signal_type, direct in ((SignalType.SAVE, False), (SignalType.SYNC, False), (SignalType.SYNC, True)):
+        chosen = tuple(row for row in rows[cut:] if row.signal_type == signal_type and row.direct == direct)
+        if chosen:
+            plans.append(Planned(signal_type, chosen))
+    return plans

@@ -1,0 +1,175 @@
+"""Step 3: claim, serialize, group by queue, cut into batches, send. Whoever drains calls this one function."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from celery_cqrs import conf, signals, transport
+from celery_cqrs.batch import Batch
+from celery_cqrs.exceptions import BatchRefused, BrokerTooSlow, BrokerUnavailable, QueueRests
+from celery_cqrs.master import breaker, outbox, portion
+from celery_cqrs.master.contact import note_failure
+from celery_cqrs.master.prepare import Preparation, Prepared, prepare
+from celery_cqrs.models import Outbox
+from celery_cqrs.transport.base import APPLY, Envelope
+
+QUEUES_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One batch on its way to ``queue``, with the messages that it was cut from."""
+
+    queue: str
+    direct: bool
+    messages: tuple[Prepared, ...]
+
+    @property
+    def rows(self) -> list[Outbox]:
+        """The outbox rows that this parcel carries."""
+        return [row for prepared in self.messages for row in prepared.rows]
+
+
+def drain(
+    using: str, limit: int | None = None, older_than_seconds: float = 0, queues: Collection[str] | None = None
+) -> int:
+    """Publish about ``limit`` rows of ``using`` that have been pending for so long; returns how many were claimed.
+
+    By default that fills a batch for every replica queue, since a change has a row for each; ``queues`` are the only
+    ones published for, None for all.
+    A broker that is down costs one bounded attempt, then none for ``breaker_seconds``; what was not sent stays pending.
+    """
+    if breaker.rest_seconds():
+        return 0
+    rows = outbox.claim(using, limit or _fill(), older_than_seconds, queues)
+    if not rows:
+        return 0
+    stamp = outbox.stamp_of(rows)
+    done = False
+    try:
+        prepared = prepare(using, rows, stamp)
+        _settle_unsent(using, prepared)
+        _send_all(using, stamp, cut(prepared.messages))
+        done = True
+    finally:
+        if not done:  # whatever went wrong, nothing stays marked as sent that was not
+            outbox.give_back(using, rows, later_seconds=conf.master.breaker_seconds)
+    return len(rows)
+
+
+def _fill() -> int:
+    return conf.master.batch_size * min(QUEUES_AT_ONCE, max(1, len(conf.master.replicas)))
+
+
+def drain_all(
+    using: str, *, may_go_on: Callable[[], bool] = lambda: True, limit: int = 100_000, older_than_seconds: float = 0
+) -> int:
+    """Drain until nothing is pending, the broker fails, or ``limit`` or ``may_go_on`` says stop; returns the count."""
+    total = 0
+    while total < limit and may_go_on() and (claimed := drain(using, older_than_seconds=older_than_seconds)):
+        total += claimed
+    return total
+
+
+def cut(messages: Sequence[Prepared]) -> Iterator[Parcel]:
+    """Messages in order → parcels of at most ``batch_size`` messages and about ``batch_bytes`` bytes, per queue."""
+    grouped: dict[tuple[str, bool], list[Prepared]] = defaultdict(list)
+    for prepared in sorted(messages, key=lambda one: portion.is_suspect(one.message.outbox_ids)):
+        grouped[(prepared.queue, prepared.message.queue is not None)].append(prepared)
+    for (queue, direct), group in grouped.items():
+        yield from (Parcel(queue, direct, tuple(part)) for part in _parts(group))
+
+
+def _parts(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    part: list[Prepared] = []
+    size = 0
+    for prepared in messages:
+        length = len(json.dumps(prepared.message.to_dict()))
+        is_full = len(part) >= portion.of(conf.master.batch_size)
+        if part and (is_full or size + length > portion.of(conf.master.batch_bytes)):
+            yield part
+            part, size = [], 0
+        part.append(prepared)
+        size += length
+    if part:
+        yield part
+
+
+def _settle_unsent(using: str, prepared: Preparation) -> None:
+    outbox.drop(using, prepared.needless)
+    for rows, error in prepared.failed:
+        _set_aside(using, rows, error)
+
+
+def _set_aside(using: str, rows: Sequence[Outbox], error: str) -> None:
+    outbox.set_aside(using, rows, error)
+    newest = rows[-1]
+    facts = {"cqrs_id": newest.cqrs_id, "pk": newest.pk_text, "revision": newest.revision}
+    facts |= {"correlation_id": newest.correlation_id, "row_ids": [row.id for row in rows]}
+    signals.set_aside.send_robust(Outbox, error=error, using=using, **facts)
+
+
+def _send_all(using: str, stamp: datetime, parcels: Iterator[Parcel]) -> None:
+    """Send in order; when the broker is away all that is left is given back, since all queues share that broker."""
+    for parcel in parcels:
+        try:
+            _send(using, stamp, parcel)
+        except BrokerUnavailable as error:
+            breaker.trip()
+            signals.publish_failed.send_robust(Outbox, queue=parcel.queue, error=error)
+            if isinstance(error, BrokerTooSlow):
+                _send_less(using, parcel, error)
+            unsent = [row for left in (parcel, *parcels) for row in left.rows]
+            outbox.give_back(using, unsent)
+            note_failure(using, {row.queue for row in unsent}, error)
+
+
+def _send_less(using: str, parcel: Parcel, error: BrokerTooSlow) -> None:
+    """Next time smaller batches. A single message lets others go first, and is set aside if it alone fails again."""
+    portion.note_too_slow()
+    if len(parcel.messages) > 1:
+        return
+    ids = [row.id for row in parcel.rows]
+    if portion.is_culprit(ids):
+        _set_aside(using, parcel.rows, str(error))
+    portion.note_suspect(ids)
+
+
+def _send(using: str, stamp: datetime, parcel: Parcel) -> None:
+    batch = _batch(using, stamp, parcel)
+    try:
+        transport.current().send(Envelope(APPLY, parcel.queue, batch.to_dict(), batch.summary))
+    except QueueRests as error:
+        outbox.rest_queue(using, parcel.queue, str(error))
+        outbox.give_back(using, parcel.rows)
+        signals.publish_failed.send_robust(Outbox, queue=parcel.queue, error=error)
+    except BatchRefused as error:
+        _send_smaller(using, stamp, parcel, error)
+    else:
+        portion.note_passed()
+        signals.published.send_robust(Outbox, queue=parcel.queue, batch=batch)
+
+
+def _send_smaller(using: str, stamp: datetime, parcel: Parcel, error: BatchRefused) -> None:
+    """A refused batch is halved until the message that the broker will not take stands alone and is set aside."""
+    if len(parcel.messages) == 1:
+        _set_aside(using, parcel.rows, str(error))
+        return
+    middle = len(parcel.messages) // 2
+    for half in (parcel.messages[:middle], parcel.messages[middle:]):
+        _send(using, stamp, replace(parcel, messages=half))
+
+
+def _batch(using: str, stamp: datetime, parcel: Parcel) -> Batch:
+    return Batch(
+        reply_to=conf.service.queue,
+        outbox=using,
+        sent_at=stamp.isoformat(),
+        messages=tuple(prepared.message.to_dict() for prepared in parcel.messages),
+        attempt=max(row.attempts for row in parcel.rows),
+        queue=parcel.queue if parcel.direct else None,
+    )

@@ -1,0 +1,145 @@
+"""Step 2: the states of outbox rows: pending → sent → confirmed and gone.
+
+Claiming commits before anything talks to the broker, so that no lock is held while a socket is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connections
+from django.db.models import F, QuerySet
+
+from celery_cqrs import conf
+from celery_cqrs.backoff import backoff_seconds
+from celery_cqrs.database import clock
+from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.models import ERROR_LENGTH, Destination, Outbox, clean_key
+
+REST_SECONDS = 2.0
+IDS_PER_STATEMENT = 5_000
+SIBLINGS_PER_ROW = 100
+SET_ASIDE_SECONDS = 10.0
+
+
+def claim(using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None) -> list[Outbox]:
+    """Mark about ``limit`` pending rows as sent and return them by id, with all other pending rows of their keys.
+
+    Rows locked by another publisher are passed over. A key's rows go together, so that previous values stay whole.
+    ``queues`` are the only ones looked at; None for all.
+    """
+    moment = clock.now(using)
+    due = _due(using, moment, older_than_seconds, queues)
+    if not due.exists():
+        return []
+    with write_transaction(using):
+        picked = list(due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))[:limit])
+        rows = {row.id: row for row in picked}
+        keys = {_key(row) for row in picked}
+        rows |= {row.id: row for row in _siblings(using, picked) if _key(row) in keys}
+        stamp = clock.for_field(clock.now(using))  # after the rows are locked: none of them was captured later
+        for chosen in _by_ids(using, list(rows)):
+            chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
+    for row in rows.values():
+        row.sent_at, row.attempts = stamp, row.attempts + 1
+    return [rows[row_id] for row_id in sorted(rows)]
+
+
+def has_due(using: str, queues: Collection[str] | None = None) -> bool:
+    """Whether a claim would find anything."""
+    return _due(using, clock.now(using), queues=queues).exists()
+
+
+def stamp_of(claimed: list[Outbox]) -> datetime:
+    """The moment of the claim by the database's clock: the stamp that the batch carries and its confirmation echoes."""
+    return clock.from_field(claimed[0].sent_at) or clock.EPOCH
+
+
+def give_back(using: str, rows: Iterable[Outbox], later_seconds: float = 0) -> None:
+    """Make claimed rows pending again, as if they had not been claimed, or behind what comes in ``later_seconds``."""
+    changes: dict[str, Any] = {"sent_at": None, "attempts": F("attempts") - 1}
+    if later_seconds:
+        changes["available_at"] = clock.for_field(clock.now(using) + timedelta(seconds=later_seconds))
+    for claimed in _claimed(using, rows):
+        claimed.update(**changes)
+
+
+def set_aside(using: str, rows: Collection[Outbox], error: str) -> None:
+    """Make claimed rows pending again, later: their error is kept and the wait doubles with every attempt."""
+    attempts = max(row.attempts for row in rows)
+    wait_seconds = backoff_seconds(SET_ASIDE_SECONDS, attempts - 1, conf.master.resend_max_seconds)
+    available_at = clock.for_field(clock.now(using) + timedelta(seconds=wait_seconds))
+    for claimed in _claimed(using, rows):
+        claimed.update(sent_at=None, available_at=available_at, error=clean_key(error, ERROR_LENGTH))
+
+
+def drop(using: str, rows: Iterable[Outbox]) -> None:
+    """Delete rows that need no message."""
+    for chosen in _by_ids(using, [row.id for row in rows]):
+        chosen.delete()
+
+
+def confirm(using: str, queue: str, ids: Collection[int], stamp: datetime) -> int:
+    """Delete the rows that ``queue`` has confirmed of a batch stamped ``stamp``; returns how many there still were.
+
+    A row captured after the stamp was not in that batch: a restored master gives ids out again.
+    """
+    batch = {"queue": queue, "captured_at__lte": clock.for_field(stamp)}
+    return sum(chosen.filter(**batch).delete()[0] for chosen in _by_ids(using, list(ids)))
+
+
+def rest_queue(using: str, queue: str, failure: str = "") -> None:
+    """Leave the rows of a queue that takes nothing now, missing or full, alone for a moment."""
+    now = clock.now(using)
+    until = clock.for_field(now + timedelta(seconds=REST_SECONDS))
+    noted = {"rests_until": until, "failed_at": clock.for_field(now), "failure": clean_key(failure, ERROR_LENGTH)}
+    Destination.objects.using(using).update_or_create(queue=queue, defaults=noted)
+
+
+def _pending(using: str) -> QuerySet[Outbox]:
+    return Outbox.objects.using(using).filter(kind="sync", sent_at__isnull=True)
+
+
+def _key(row: Outbox) -> tuple[str, str, str]:
+    return row.queue, row.cqrs_id, row.pk_text
+
+
+def _due(
+    using: str, moment: datetime, older_than_seconds: float = 0, queues: Collection[str] | None = None
+) -> QuerySet[Outbox]:
+    """Pending rows that have been available for so long, but for those of resting queues."""
+    latest = clock.for_field(moment - timedelta(seconds=older_than_seconds))
+    due = _pending(using).filter(available_at__lte=latest).exclude(queue__in=_resting(using, moment))
+    return due if queues is None else due.filter(queue__in=queues)
+
+
+def _claimed(using: str, rows: Iterable[Outbox]) -> Iterator[QuerySet[Outbox]]:
+    """These rows as they were claimed; whatever has happened to them since then is not touched."""
+    stamps = {row.id: row.sent_at for row in rows}
+    return (chosen.filter(sent_at__in=set(stamps.values())) for chosen in _by_ids(using, list(stamps)))
+
+
+def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
+    """The rows by id, in parts that every database takes as parameters of one statement."""
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        yield Outbox.objects.using(using).filter(id__in=ids[start : start + IDS_PER_STATEMENT])
+
+
+def _siblings(using: str, picked: list[Outbox]) -> QuerySet[Outbox]:
+    keys = _pending(using).filter(
+        queue__in={row.queue for row in picked},
+        cqrs_id__in={row.cqrs_id for row in picked},
+        pk_text__in={row.pk_text for row in picked},
+    )
+    return keys.order_by("id").select_for_update(skip_locked=_skips(using))[: SIBLINGS_PER_ROW * len(picked)]
+
+
+def _resting(using: str, moment: datetime) -> list[str]:
+    resting = Destination.objects.using(using).filter(rests_until__gt=clock.for_field(moment))
+    return list(resting.values_list("queue", flat=True))
+
+
+def _skips(using: str) -> bool:
+    return connections[using].features.has_select_for_update_skip_locked

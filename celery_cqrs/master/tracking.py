@@ -1,0 +1,85 @@
+"""Previous values of CQRS_TRACKED_FIELDS, on model_utils' FieldTracker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+from model_utils import FieldTracker
+from model_utils.tracker import FieldInstanceTracker
+
+from celery_cqrs.exceptions import ModelRefused
+from celery_cqrs.serialize import encode_value
+
+ALL_FIELDS = "__all__"
+TRACKER = "_cqrs_tracker"
+
+
+class _InstanceTracker(FieldInstanceTracker):
+    """Speaks field names, also for foreign keys, and plain values."""
+
+    def changed(self) -> dict[str, Any]:
+        """Previous values of the fields that differ from what was loaded, by field name."""
+        return {self._name(attname): _plain(value) for attname, value in super().changed().items()}
+
+    def created(self) -> dict[str, None]:
+        """None for each tracked field that has a value, as a creation reports it."""
+        loaded = set(self.fields) - self.deferred_fields
+        return {
+            self._name(name): None for name in self.fields if name in loaded and self.get_field_value(name) is not None
+        }
+
+    def current_by_name(self) -> dict[str, Any]:
+        """The present values, by field name."""
+        return {self._name(attname): _plain(value) for attname, value in self.current().items()}
+
+    def _name(self, attname: str) -> str:
+        names = {field.attname: field.name for field in self.instance._meta.concrete_fields}
+        return names.get(attname, attname)
+
+
+class CqrsTracker(FieldTracker):
+    """The FieldTracker that a tracked master model carries."""
+
+    tracker_class = _InstanceTracker
+
+
+def track(model: Any) -> None:
+    """Give ``model`` a tracker for its CQRS_TRACKED_FIELDS; raises ModelRefused for names it does not have."""
+    declared = model.CQRS_TRACKED_FIELDS
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    names = list(fields) if declared == ALL_FIELDS else _checked_names(model, declared, fields)
+    tracker = CqrsTracker(fields=[fields[name].attname for name in names if name in fields])
+    model.add_to_class(TRACKER, tracker)
+    tracker.finalize_class(model)
+
+
+def previous_values(instance: Model, created: bool) -> dict[str, Any] | None:
+    """What the tracked fields held before the change at hand, or None when nothing is tracked."""
+    tracker = getattr(instance, TRACKER, None)
+    if tracker is None:
+        return None
+    return dict(tracker.created() if created else tracker.changed())
+
+
+def present_values(instance: Model) -> dict[str, Any] | None:
+    """What the tracked fields hold now, or None when nothing is tracked."""
+    tracker = getattr(instance, TRACKER, None)
+    return None if tracker is None else dict(tracker.current_by_name())
+
+
+def _checked_names(model: Any, declared: Any, fields: dict[str, Any]) -> list[str]:
+    if not isinstance(declared, list | tuple):
+        problem = f'CQRS_TRACKED_FIELDS must be a list of field names or "{ALL_FIELDS}".'
+        raise ModelRefused(model=model.__name__, problem=problem)
+    others = {field.name for field in model._meta.many_to_many} | {field.name for field in model._meta.private_fields}
+    unknown = sorted(set(declared) - set(fields) - others)
+    if unknown or len(set(declared)) != len(declared):
+        problem = f"CQRS_TRACKED_FIELDS has unknown or repeated names: {', '.join(unknown) or declared}."
+        raise ModelRefused(model=model.__name__, problem=problem)
+    return list(declared)
+
+
+def _plain(value: Any) -> Any:
+    plain = encode_value(value)
+    return plain if plain is not NotImplemented else value if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,1 @@
+"""The service that holds a copy: receive, apply, settle, confirm."""

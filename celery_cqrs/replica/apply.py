@@ -1,0 +1,192 @@
+"""Step 5: one model's messages of a batch, in one transaction under the lock of the model: judged, written, settled.
+
+Each message is written in a savepoint of its own, so that a bad one harms no neighbour; only what says that the
+database itself is in trouble ends the whole, and is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, router, transaction
+
+from celery_cqrs import conf, signals
+from celery_cqrs.border import result_or_error
+from celery_cqrs.database.locks import applying
+from celery_cqrs.exceptions import HookSwallowedError, MappingFailed
+from celery_cqrs.message import Message, SignalType
+from celery_cqrs.outcome import Applied, Dead, Reason, Settled, Skipped
+from celery_cqrs.replica import settle
+from celery_cqrs.replica.bulk import Bulk, Keyed
+from celery_cqrs.replica.guard import announce_gap, judge
+from celery_cqrs.replica.hold import Held, holding
+from celery_cqrs.replica.order import parents_first
+from celery_cqrs.replica.path import choose
+from celery_cqrs.replica.write import call_hooks, key_of, write
+
+MORE_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A message that could not be written, before it is settled."""
+
+    message: Message
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How messages are taken: ``fresh`` ones, just received, may have expired at ``now``; ``doomed`` ends the rest."""
+
+    now: datetime
+    fresh: bool
+    doomed: Dead | None = None
+
+
+def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
+    """Apply ``messages`` of ``model`` on these ``terms`` and settle each.
+
+    Raises only for infrastructure faults; then nothing has happened and nothing may be confirmed.
+    """
+    if model.CQRS_NO_DB_OPERATIONS:
+        endings = [_attempt_hooks(model, message, terms) for message in messages]
+        return _settled(model, endings, settle.letters_alias())
+    settled = result_or_error(_apply_together, model, messages, terms)
+    return settled if not isinstance(settled, Exception) else _apply_halves(model, messages, terms, settled)
+
+
+def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
+    using = router.db_for_write(model)
+    deletes = any(message.signal_type is SignalType.DELETE for message in messages)
+    keys, unreadable = _keys(model, messages)
+    with applying(using, model.CQRS_ID, exclusive=deletes):
+        ordered = parents_first(model, [(key, messages[index]) for index, key in keys.items()])
+        settled, left = _in_bulk(model, using, ordered, terms)
+        endings = _by_instance(model, using, left, terms) if left else []
+        return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using))
+
+
+def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> tuple[list[Settled], list[Keyed]]:
+    """What the bulk path could settle, and what is left for the hooks: all of it when the model needs them."""
+    kinds = {message.signal_type is SignalType.DELETE for _, message in ordered}
+    path = choose(model, using, deletes=True in kinds)
+    signals.path_chosen.send_robust(model, cqrs_id=model.CQRS_ID, bulk=path.bulk, reason=path.reason)
+    if not path.bulk or len(kinds) > 1:
+        return [], list(ordered)
+    refused = {index for index, (_, message) in enumerate(ordered) if _refusal(model, message, terms)}
+    bulk = Bulk(model, using)
+    bulk.apply([pair for index, pair in enumerate(ordered) if index not in refused])
+    return bulk.settled, [*bulk.left, *(ordered[index] for index in sorted(refused))]
+
+
+def _by_instance(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> list[Settled | Failed]:
+    with holding(model, using, [key for key, _ in ordered]) as held:
+        endings = [_attempt(held, key, message, terms) for key, message in ordered]
+        return _attempt_again(held, endings, terms)
+
+
+def _apply_halves(model: Any, messages: Sequence[Message], terms: Terms, error: Exception) -> list[Settled]:
+    """What fails as a whole is halved until the culprit stands alone; SQLite checks foreign keys only at COMMIT."""
+    if len(messages) > 1:
+        middle = len(messages) // 2
+        first = apply_messages(model, messages[:middle], terms)
+        return first + apply_messages(model, messages[middle:], terms)
+    using = router.db_for_write(model)
+    with transaction.atomic(using=using):
+        return _settled(model, [Failed(messages[0], error)], using)
+
+
+def _keys(model: Any, messages: Sequence[Message]) -> tuple[dict[int, str], list[Failed]]:
+    """The key of each message by its index, and the messages whose key cannot be read."""
+    keys, unreadable = {}, []
+    for index, message in enumerate(messages):
+        try:
+            keys[index] = key_of(model, message)
+        except MappingFailed as error:
+            unreadable.append(Failed(message, error))
+    return keys, unreadable
+
+
+def _attempt(held: Held, key: str, message: Message, terms: Terms) -> Settled | Failed:
+    """Judge, then write in a savepoint. Stale is judged before expired, and both before dead."""
+    row_revision = held.revision(key)
+    if held.take_race(key):
+        signals.race_found.send_robust(Message, message=message)
+    refusal = judge(message, row_revision, held.tombstone(key)) or _refusal(held.model, message, terms)
+    if refusal:
+        return Settled(message, refusal)
+    ending = _tried(message, partial(_write_in_savepoint, held, key, message))
+    if row_revision is None and _broke_constraint(ending) and held.row(key) is not None:
+        signals.race_found.send_robust(Message, message=message)  # with the bulk path, which holds no placeholders
+        return _attempt(held, key, message, terms)
+    if isinstance(ending, Settled):
+        announce_gap(message, row_revision)
+    return ending
+
+
+def _attempt_hooks(model: Any, message: Message, terms: Terms) -> Settled | Failed:
+    refusal = _refusal(model, message, terms)
+    return Settled(message, refusal) if refusal else _tried(message, partial(call_hooks, model, message))
+
+
+def _tried(message: Message, work: Callable[[], None]) -> Settled | Failed:
+    error = result_or_error(work)
+    return Failed(message, error) if isinstance(error, Exception) else Settled(message, Applied())
+
+
+def _write_in_savepoint(held: Held, key: str, message: Message) -> None:
+    try:
+        with transaction.atomic(using=held.using):
+            write(held, key, message)
+            if transaction.get_rollback(using=held.using):  # atomic would undo the write without a word
+                raise HookSwallowedError(model=held.model.__name__)
+    finally:
+        held.touch(key)
+
+
+def _attempt_again(held: Held, endings: list[Settled | Failed], terms: Terms) -> list[Settled | Failed]:
+    """What broke a constraint gets a few more rounds while that gets further: its parent may have come later."""
+    for _ in range(MORE_ROUNDS):
+        broken = [one for one in endings if _broke_constraint(one)]
+        if not broken or len(broken) == len(endings):
+            break
+        again = [_attempt(held, key_of(held.model, one.message), one.message, terms) for one in reversed(broken)]
+        endings = [one for one in endings if not _broke_constraint(one)] + again
+    return endings
+
+
+def _broke_constraint(one: Settled | Failed) -> bool:
+    return isinstance(one, Failed) and isinstance(one.error, IntegrityError)
+
+
+def _refusal(model: Any, message: Message, terms: Terms) -> Skipped | Dead | None:
+    """Why ``message`` is not for ``model``, whatever its revision; None when it is."""
+    is_sync = message.signal_type is SignalType.SYNC
+    if is_sync and model.CQRS_ONLY_DIRECT_SYNCS and message.queue != conf.service.queue:
+        return Skipped(Reason.INDIRECT_SYNC)
+    if settle.is_too_old(message, terms.now):
+        return Skipped(Reason.TOO_OLD)
+    if terms.fresh and message.is_expired(terms.now):
+        return Skipped(Reason.EXPIRED)
+    return terms.doomed
+
+
+def _in_order(messages: Sequence[Message], settled: Sequence[Settled]) -> list[Settled]:
+    """As the messages came, whichever way each of them took."""
+    place = {id(message): index for index, message in enumerate(messages)}
+    return sorted(settled, key=lambda one: place[id(one.message)])
+
+
+def _settled(model: Any, endings: Sequence[Settled | Failed], using: str) -> list[Settled]:
+    """Failures become Retry or Dead; the rows of all endings are written in the open transaction."""
+    settled = [
+        one if isinstance(one, Settled) else Settled(one.message, settle.failure(model, one.message, one.error))
+        for one in endings
+    ]
+    settle.write_rows(using, [(one.message, one.outcome) for one in settled])
+    return settled

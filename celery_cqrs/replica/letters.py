@@ -1,0 +1,176 @@
+"""Letters: rows for messages that failed. One per queue, id and key; the newest message wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from celery_cqrs import conf, decode
+from celery_cqrs.database import clock
+from celery_cqrs.database.keys import among
+from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.message import Message, SignalType
+from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
+from celery_cqrs.outcome import Dead, Retry
+from celery_cqrs.registry import NAME_LENGTH
+
+LEASE_SECONDS = 60
+ASK_AGAIN_SECONDS = 3_600
+WAITING = (Letter.RETRYING, Letter.ASKED)
+
+
+def keep(using: str, message: Message, outcome: Retry | Dead) -> None:
+    """Write the letter of a failed message, unless a newer message of its key waits already."""
+    payload = {
+        **message.to_dict(),
+        "retries": message.retries + 1,
+        "queue": message.queue,
+        "sent_at": decode.text(message.sent_at),
+        "reply_to": message.reply_to,
+        "outbox": message.outbox,
+    }
+    values = {"signal_type": str(message.signal_type), "revision": message.revision, "payload": payload}
+    _write(using, message.cqrs_id, message.instance_pk, outcome, {**values, "attempts": message.retries + 1})
+
+
+def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
+    """Write the letter of something that is no message; what can be read of its id and key names it."""
+    fields = wire if isinstance(wire, dict) else {}
+    cqrs_id = fields.get("cqrs_id") if isinstance(fields.get("cqrs_id"), str) else ""
+    pk = fields.get("instance_pk") if isinstance(fields.get("instance_pk"), str | int | float) else ""
+    _write(using, str(cqrs_id), pk, outcome, {"payload": wire, "attempts": 1})
+
+
+def bury(using: str, letter: Letter, reason: str) -> None:
+    """Make ``letter`` a dead one."""
+    dead = {"state": Letter.DEAD, "reason": clean_key(reason, ERROR_LENGTH), "not_before": None}
+    _unchanged(using, letter).update(**dead, updated_at=timezone.now())
+
+
+def note_asked(using: str, asked: Sequence[Letter]) -> None:
+    """Have ``asked`` letters wait for the master's answer, which takes them away, or for the next question."""
+    again = timezone.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
+    for letter in asked:
+        questions = letter.attempts + 1 if letter.state == Letter.ASKED else 1
+        _unchanged(using, letter).update(state=Letter.ASKED, attempts=questions, not_before=again)
+
+
+def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
+    """Take away the letters that are not newer than ``messages``.
+
+    True: also the letter of a SYNC at the message's revision is done with; a mere duplicate of the SAVE leaves it.
+    """
+    if not messages or not _of_queue(using).exists():
+        return
+    keyed: dict[tuple[str, str], int] = {}
+    for message, with_sync in messages:
+        key = key_of(message)
+        keyed[key] = max(_rank(message.revision, with_sync), keyed.get(key, 0))
+    waiting = _of_queue(using).filter(cqrs_id__in={key[0] for key in keyed})
+    waiting = among(waiting, "pk_text", {key[1] for key in keyed}).only(
+        "id", "cqrs_id", "pk_text", "revision", "signal_type"
+    )
+    done = [one.id for one in waiting if _is_superseded(one, keyed)]
+    if done:
+        Letter.objects.using(using).filter(id__in=done).delete()
+
+
+def claim_due(using: str, now: datetime, limit: int) -> list[Letter]:
+    """Up to ``limit`` due letters, leased for LEASE_SECONDS, so that two workers do not try the same ones."""
+    skips = connections[using].features.has_select_for_update_skip_locked
+    due = _of_queue(using).filter(state__in=WAITING, not_before__lte=now).order_by("not_before", "id")
+    if not due.exists():
+        return []
+    with write_transaction(using):
+        claimed = list(due.select_for_update(skip_locked=skips)[:limit])
+        lease = now + timedelta(seconds=LEASE_SECONDS)
+        Letter.objects.using(using).filter(id__in=[one.id for one in claimed]).update(not_before=lease)
+    return claimed
+
+
+def forget(using: str, letter: Letter) -> None:
+    """Delete ``letter``, whose message needs nothing any more, unless another message has taken its place meanwhile."""
+    _unchanged(using, letter).delete()
+
+
+def key_of(message: Message) -> tuple[str, str]:
+    """CQRS_ID and key of ``message`` as letters hold them."""
+    return clean_key(message.cqrs_id, NAME_LENGTH), clean_key(message.instance_pk)
+
+
+def to_message(letter: Letter) -> Message:
+    """The message that ``letter`` keeps. Raises MessageRefused."""
+    wire = letter.payload if isinstance(letter.payload, dict) else {}
+    named = {name: decode.optional(wire, name, str) for name in ("queue", "reply_to", "outbox")}
+    sent_at = decode.moment(wire, "sent_at") or clock.from_field(letter.created_at)
+    tries = 0 if letter.state == Letter.ASKED else letter.attempts
+    return replace(Message.from_message(wire, **named, sent_at=sent_at), retries=tries)
+
+
+def prune(using: str, portion: int = 1_000) -> int:
+    """Delete the dead letters older than ``dead_message_ttl``, ``portion`` in a transaction; returns how many."""
+    ttl = conf.replica.dead_message_ttl
+    if ttl is None:
+        return 0
+    dead = Letter.objects.using(using).filter(state=Letter.DEAD, updated_at__lt=timezone.now() - timedelta(seconds=ttl))
+    total = 0
+    while ids := list(dead.values_list("id", flat=True)[:portion]):
+        total += dead.filter(id__in=ids).delete()[0]
+    return total
+
+
+def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dict[str, Any]) -> None:
+    key: dict[str, Any] = {
+        "queue": conf.service.queue,
+        "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
+        "pk_text": clean_key(pk),
+    }
+    with transaction.atomic(using=using):
+        waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
+        if waiting is not None and _outranks(waiting, values):
+            return
+        state: dict[str, Any] = {"state": Letter.DEAD, "not_before": None}
+        if isinstance(outcome, Retry):
+            not_before = timezone.now() + timedelta(seconds=outcome.after_seconds)
+            state = {"state": Letter.RETRYING, "not_before": not_before}
+        state["reason"] = clean_key(outcome.reason, ERROR_LENGTH)
+        Letter.objects.using(using).update_or_create(**key, defaults={**values, **state})
+
+
+def _outranks(waiting: Letter, values: dict[str, Any]) -> bool:
+    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it."""
+    if waiting.state == Letter.ASKED:
+        return bool(waiting.revision > values.get("revision", -1))
+    signal_type, revision = values.get("signal_type", ""), values.get("revision", -1)
+    ranks = (
+        _rank(waiting.revision, waiting.signal_type != SignalType.SAVE),
+        _rank(revision, signal_type != SignalType.SAVE),
+    )
+    if ranks[0] != ranks[1]:
+        return ranks[0] > ranks[1]
+    return bool(signal_type) and waiting.signal_type == signal_type and bool(waiting.attempts >= values["attempts"])
+
+
+def _of_queue(using: str) -> Any:
+    return Letter.objects.using(using).filter(queue=conf.service.queue)
+
+
+def _unchanged(using: str, letter: Letter) -> Any:
+    """``letter`` in its table, unless another message has taken its place since it was read."""
+    return Letter.objects.using(using).filter(
+        pk=letter.pk, revision=letter.revision, signal_type=letter.signal_type, updated_at=letter.updated_at
+    )
+
+
+def _is_superseded(letter: Letter, keyed: dict[tuple[str, str], int]) -> bool:
+    newest = keyed.get((letter.cqrs_id, letter.pk_text))
+    return newest is not None and _rank(letter.revision, letter.signal_type == SignalType.SYNC) <= newest
+
+
+def _rank(revision: int, is_more: bool) -> int:
+    return 2 * revision + is_more

@@ -1,0 +1,120 @@
+"""Master data → replica data: renamed by CQRS_MAPPING, cut to the fields of the model, decoded by their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import NOT_PROVIDED, Field
+
+from celery_cqrs.exceptions import MappingFailed
+from celery_cqrs.models import KEY_LENGTH, clean_key
+from celery_cqrs.serialize import decode_value, key_text
+
+OWN_FIELDS = ("cqrs_revision", "cqrs_updated")
+
+
+def map_data(model: Any, master_data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the hooks of ``model`` get for ``master_data``. Raises MappingFailed.
+
+    With CQRS_CUSTOM_SERIALIZATION the renamed data goes through as it is; else excess fields are dropped, values are
+    decoded, foreign keys set by value, and a required field that is missing is an error.
+    """
+    renamed = _rename(model, master_data)
+    if model._meta.pk.name not in renamed and model._meta.pk.attname not in renamed:
+        raise _failed(model, f"the primary key {model._meta.pk.name!r} is not in it.")
+    if model.CQRS_CUSTOM_SERIALIZATION:
+        return renamed
+    decoded = {
+        field.name: _decode(model, field, renamed[name])
+        for field in model._meta.concrete_fields
+        for name in (field.attname, field.name)
+        if name in renamed and not getattr(field, "generated", False)
+    }
+    _check_required(model, decoded)
+    return decoded
+
+
+def by_attribute(model: Any, mapped_data: Mapping[str, Any]) -> dict[str, Any]:
+    """Mapped data by attribute: a foreign key is set by the value it holds, whether its parent is known or not."""
+    attributes = {field.name: field.attname for field in model._meta.concrete_fields}
+    return {attributes.get(name, name): value for name, value in mapped_data.items()}
+
+
+def checked_data(model: Any, master_data: Mapping[str, Any], *more: str) -> Mapping[str, Any]:
+    """``master_data`` itself, when it has the keys that every write needs. Raises MappingFailed."""
+    for name in (*OWN_FIELDS, *more):
+        if name not in master_data:
+            raise _failed(model, f"{name!r} is not in it.")
+    return master_data
+
+
+def primary_key_in(model: Any, master_data: Mapping[str, Any]) -> Any:
+    """The primary key in ``master_data``, under the master's name for it. Raises MappingFailed."""
+    pk = model._meta.pk
+    names = {ours: theirs for theirs, ours in (model.CQRS_MAPPING or {}).items()}
+    for name in (pk.name, pk.attname):
+        if names.get(name, name) in master_data:
+            return master_data[names.get(name, name)]
+    raise _failed(model, f"the primary key {pk.name!r} is not in it.")
+
+
+def map_previous(model: Any, previous_data: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The previous values of the tracked fields under their names here; fields that this model has not are dropped."""
+    if previous_data is None or model.CQRS_MAPPING is None:
+        return None if previous_data is None else dict(previous_data)
+    names = {name for field in model._meta.concrete_fields for name in (field.name, field.attname)}
+    mapping = model.CQRS_MAPPING.items()
+    return {ours: previous_data[theirs] for theirs, ours in mapping if theirs in previous_data and ours in names}
+
+
+def map_key(model: Any, value: Any) -> Any:
+    """The primary key as this model holds it; raises MappingFailed."""
+    key = _decode(model, model._meta.pk, value)
+    if key is None:
+        raise _failed(model, "the primary key is null.")
+    text = key_text(model, key)
+    if text != clean_key(text):
+        raise _failed(model, f"the primary key has characters that no key may have, or more than {KEY_LENGTH} of them.")
+    if isinstance(key, int) and not -(2**63) <= key < 2**63:
+        raise _failed(model, "the primary key has more than 64 bits.")
+    return key
+
+
+def _rename(model: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    if model.CQRS_MAPPING is None:
+        return dict(data)
+    for theirs in model.CQRS_MAPPING:
+        if theirs not in data:
+            raise _failed(model, f"CQRS_MAPPING names {theirs!r}, which is not in it.")
+    own = {name: data[name] for name in OWN_FIELDS}
+    return own | {ours: data[theirs] for theirs, ours in model.CQRS_MAPPING.items()}
+
+
+def _decode(model: Any, field: Field[Any, Any], value: Any) -> Any:
+    try:
+        return decode_value(field, value)
+    except (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        raise _failed(model, f"field {field.name!r} cannot hold its value ({type(error).__name__}).") from error
+
+
+def _check_required(model: Any, decoded: Mapping[str, Any]) -> None:
+    missing = [field.name for field in model._meta.concrete_fields if _is_required(field) and field.name not in decoded]
+    if missing:
+        raise _failed(model, f"required fields are missing: {', '.join(missing)}.")
+    empty = [name for name, value in decoded.items() if value is None and not model._meta.get_field(name).null]
+    if empty:
+        raise _failed(model, f"these fields may not be null: {', '.join(empty)}.")
+
+
+def _is_required(field: Any) -> bool:
+    if field.null or field.has_default() or getattr(field, "generated", False):
+        return False
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return False
+    return getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED
+
+
+def _failed(model: Any, problem: str) -> MappingFailed:
+    return MappingFailed(cqrs_id=model.CQRS_ID, model=model.__name__, problem=problem)

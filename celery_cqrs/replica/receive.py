@@ -1,0 +1,110 @@
+"""Step 4, and the path of the replica from top to bottom: decode, route, apply, confirm. Read this first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from celery_cqrs import signals
+from celery_cqrs.batch import Batch
+from celery_cqrs.database.patience import patiently
+from celery_cqrs.decode import row_ids
+from celery_cqrs.exceptions import MessageRefused, UnknownCqrsId
+from celery_cqrs.message import Message
+from celery_cqrs.outcome import Dead, Outcome, Reason, Skipped
+from celery_cqrs.registry import ReplicaRegistry
+from celery_cqrs.replica import attempts, confirm, letters, resync, retry, settle
+from celery_cqrs.replica.apply import Terms, apply_messages
+from celery_cqrs.replica.order import ordered_groups
+
+Ending = tuple[Message, Outcome]
+
+
+def receive(payload: Any, *, redelivered: bool = False) -> list[Ending]:
+    """Take one batch from the broker: every message ends as Applied, Skipped, Retry or Dead, and is then confirmed.
+
+    A batch of an unknown wire version becomes a letter and is not confirmed, so that the master sends it again after an
+    upgrade. Raises only when a database stays away; what was not confirmed by then is sent again by the master.
+    """
+    try:
+        batch = Batch.from_message(payload)
+    except MessageRefused as error:
+        patiently(_keep_malformed, payload, error)
+        return []
+    if not batch.messages:
+        confirm.answer_ping(batch)
+        return []
+    signals.received.send_robust(Batch, batch=batch)
+    return _take(batch, suspect=attempts.is_suspect(batch, redelivered))
+
+
+def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
+    endings: list[Ending] = []
+    for cqrs_id, messages in ordered_groups(_valid_messages(batch)):
+        settle_them = partial(_apply_and_confirm, batch, cqrs_id)
+        endings += _take_suspects(batch, messages, settle_them) if suspect else settle_them(messages, False)
+    retry.wake_up(endings)
+    resync.ask([message for message, outcome in endings if outcome == Skipped(Reason.TOO_OLD)])
+    return endings
+
+
+def _take_suspects(batch: Batch, messages: Sequence[Message], work: Callable[..., list[Ending]]) -> list[Ending]:
+    """The same, counted first. The count of a doomed message stays, so that its other copies end likewise."""
+    keyed = [(attempts.key_of(batch, message), message) for message in messages]
+    return attempts.work_off(settle.letters_alias(), keyed, work, uncounted_kills=1)  # by the first delivery
+
+
+def _apply_and_confirm(batch: Batch, cqrs_id: str, messages: Sequence[Message], doomed: bool) -> list[Ending]:
+    endings = apply_to_model(cqrs_id, messages, fresh=True, doomed=doomed)
+    confirm.confirm(batch, [message for message, outcome in endings if outcome.confirms])
+    if doomed:
+        confirm.flush()  # at once: the next copy may kill this process before the gathering ends
+    return endings
+
+
+def apply_to_model(cqrs_id: str, messages: Sequence[Message], *, fresh: bool, doomed: bool = False) -> list[Ending]:
+    """Apply the messages of one id and announce how each ended; without a model they become dead letters.
+
+    So do ``doomed`` ones, which have killed their worker too often, unless the guard says that they are stale.
+    """
+    model = ReplicaRegistry.get_model_by_cqrs_id(cqrs_id)
+    if model is None:
+        endings = patiently(_keep_unroutable, messages)
+    else:
+        terms = Terms(datetime.now(UTC), fresh, Dead(attempts.REASON) if doomed else None)
+        settled = patiently(apply_messages, model, messages, terms)
+        endings = [(one.message, one.outcome) for one in settled]
+    settle.announce(endings)
+    return endings
+
+
+def _valid_messages(batch: Batch) -> list[Message]:
+    """The messages that can be read; another becomes a dead letter, and what can be read of its ids is confirmed."""
+    valid = []
+    for wire in batch.messages:
+        try:
+            valid.append(Message.from_message(wire, **batch.envelope))
+        except MessageRefused as error:
+            patiently(_keep_malformed, wire, error)
+            confirm.confirm_ids(batch, _readable_ids(wire))
+    return valid
+
+
+def _readable_ids(wire: Any) -> tuple[int, ...]:
+    try:
+        return row_ids(wire.get("outbox_ids", []) if isinstance(wire, dict) else [])
+    except MessageRefused:
+        return ()
+
+
+def _keep_malformed(wire: Any, error: MessageRefused) -> None:
+    letters.keep_malformed(settle.letters_alias(), wire, Dead(str(error)))
+    signals.died.send_robust(Message, message=None, reason=str(error), wire=wire)
+
+
+def _keep_unroutable(messages: Sequence[Message]) -> list[Ending]:
+    endings: list[Ending] = [(message, Dead(str(UnknownCqrsId(cqrs_id=message.cqrs_id)))) for message in messages]
+    settle.write_rows(settle.letters_alias(), endings)
+    return endings

@@ -1,0 +1,104 @@
+"""Step 6: every ending is a value and has its row, written where it was applied, before anything is confirmed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from django.db import DataError, router
+
+from celery_cqrs import conf, signals
+from celery_cqrs.border import result_or_error
+from celery_cqrs.exceptions import MappingFailed, MessageRefused
+from celery_cqrs.message import Message, SignalType
+from celery_cqrs.models import Letter
+from celery_cqrs.outcome import Applied, Dead, Outcome, Reason, Retry, Skipped
+from celery_cqrs.replica import letters
+from celery_cqrs.replica.redact import without_values
+
+QUOTED_VALUE = re.compile(r"""(entry |value:? |: )(?:'.*'|".*")( for |[")]*$)""")
+"""Where databases quote what they refuse: MariaDB its duplicate entry or incorrect value, PostgreSQL its input."""
+
+LONGEST_WAIT_SECONDS = 30 * 86_400
+HOPELESS = (MessageRefused, MappingFailed, DataError)
+"""Errors that the same message meets at every try."""
+
+
+def failure(model: Any, message: Message, error: Exception) -> Retry | Dead:
+    """How a message that raised ``error`` goes on, by ``should_retry_cqrs`` and ``get_cqrs_retry_delay``."""
+    reason = describe(error, message)
+    if isinstance(error, HOPELESS):
+        return Dead(reason)
+    ending = result_or_error(_by_policy, model, message, error, reason)
+    if isinstance(ending, Exception):
+        return Dead(f"{reason} (and its retry hook: {describe(ending, message)})")
+    return ending
+
+
+def _by_policy(model: Any, message: Message, error: Exception, reason: str) -> Retry | Dead:
+    if not model.should_retry_cqrs(message.retries, exception=error):
+        return Dead(reason)
+    wait = timedelta(seconds=model.get_cqrs_retry_delay(message.retries))  # refuses what is no number, nan and inf
+    return Retry(reason, min(max(wait.total_seconds(), 0), LONGEST_WAIT_SECONDS))
+
+
+def is_too_old(message: Message, now: datetime) -> bool:
+    """Sent longer ago than deletions are remembered, so that it might resurrect a row."""
+    forgotten = now - timedelta(seconds=conf.service.tombstone_seconds)
+    return message.sent_at is not None and message.sent_at < forgotten
+
+
+def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:
+    """Keep a letter for each failure, and take away the letters that these endings supersede."""
+    done = []
+    for message, outcome in endings:
+        match outcome:
+            case Applied() | Skipped(supersedes=True):
+                done.append((message, _is_beyond_sync(message, outcome)))
+            case Skipped():
+                pass
+            case Retry() | Dead():
+                letters.keep(using, message, outcome)
+            case _:
+                assert_never(outcome)
+    letters.supersede(using, done)
+
+
+def _is_beyond_sync(message: Message, outcome: Applied | Skipped) -> bool:
+    """Whether also a SYNC at the revision of ``message`` is done with: the row is newer, or holds just what it says."""
+    is_sync = message.signal_type is SignalType.SYNC
+    return is_sync or isinstance(outcome, Applied) or outcome.reason is Reason.WRONG_ORDER
+
+
+def announce(endings: Sequence[tuple[Message, Outcome]]) -> None:
+    """Tell what happened, after the commit."""
+    applied: dict[str, list[Message]] = {}
+    for message, outcome in endings:
+        match outcome:
+            case Applied():
+                applied.setdefault(message.cqrs_id, []).append(message)
+            case Skipped(reason):
+                signals.skipped.send_robust(Message, message=message, reason=reason)
+            case Retry(reason, after_seconds):
+                signals.retried.send_robust(Message, message=message, reason=reason, after_seconds=after_seconds)
+            case Dead(reason):
+                signals.died.send_robust(Message, message=message, reason=reason)
+            case _:
+                assert_never(outcome)
+    for cqrs_id, messages in applied.items():
+        signals.applied.send_robust(Message, cqrs_id=cqrs_id, messages=messages)
+
+
+def letters_alias() -> str:
+    """Where letters without a replica table of their own are kept."""
+    return router.db_for_write(Letter)
+
+
+def describe(error: Exception, message: Message) -> str:
+    """An error as one line for people, without the values of ``message`` and those that a database quotes."""
+    whole = without_values(str(error).strip(), message)
+    first_line = whole.splitlines()[0][:500] if whole else "no message"
+    told = QUOTED_VALUE.sub(r"\1…\2", first_line)
+    return f"{type(error).__name__}: {told}"

@@ -1,0 +1,53 @@
+"""For tests of projects that use celery_cqrs, with the memory transport: look at what was sent, and deliver it.
+
+CQRS = {..., "transport": "celery_cqrs.transport.memory.MemoryTransport"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from celery_cqrs.master.confirm import confirm
+from celery_cqrs.master.repair import repair
+from celery_cqrs.replica import receive, retry
+from celery_cqrs.transport.base import APPLY, CONFIRM, REPAIR, RETRY, Envelope
+from celery_cqrs.transport.memory import MemoryTransport
+
+DELIVERIES = 10_000
+
+DOORS: dict[str, Callable[[Any], Any]] = {
+    APPLY: receive.receive,
+    CONFIRM: confirm,
+    REPAIR: repair,
+    RETRY: lambda payload: retry.retry_due(receive.apply_to_model),
+}
+
+
+def sent_messages(queue: str) -> list[dict[str, Any]]:
+    """The messages that wait for ``queue``, as they travel, oldest first."""
+    waiting = [envelope for envelope in MemoryTransport.queues[queue] if envelope.task == APPLY]
+    return [message for envelope in waiting for message in envelope.payload["messages"]]
+
+
+def deliver_one(envelope: Envelope) -> Any:
+    """Run the task of ``envelope`` in this process; returns what it returns."""
+    return DOORS[envelope.task](envelope.payload)
+
+
+def deliver(*queues: str, limit: int = DELIVERIES) -> int:
+    """Deliver what waits for ``queues`` (default: all), and what that brings about; returns how many tasks ran.
+
+    At most ``limit`` tasks run. Retries that Celery would hold back run at once, and leave letters that are not due.
+    """
+    count = 0
+    while count < limit:
+        ready = next(
+            (name for name, waiting in MemoryTransport.queues.items() if waiting and (not queues or name in queues)),
+            None,
+        )
+        if ready is None:
+            return count
+        deliver_one(MemoryTransport.queues[ready].popleft())
+        count += 1
+    return count

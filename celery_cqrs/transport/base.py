@@ -1,0 +1,45 @@
+"""The contract of a transport: take an envelope to one queue, or raise one of three errors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+APPLY = "celery_cqrs.apply"
+CONFIRM = "celery_cqrs.confirm"
+DRAIN = "celery_cqrs.drain"
+RETRY = "celery_cqrs.retry"
+PRUNE = "celery_cqrs.prune"
+REPAIR = "celery_cqrs.repair"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One task for one queue. ``summary`` is what people see of the payload; ``countdown_seconds`` delays its start."""
+
+    task: str
+    queue: str
+    payload: Mapping[str, Any]
+    summary: str
+    countdown_seconds: float | None = None
+
+
+class Transport(ABC):
+    """Takes envelopes to queues of other services, at least once.
+
+    ``synchronous`` transports have no broker to wait for: changes are published in the transaction's commit itself.
+    """
+
+    synchronous = False
+
+    @abstractmethod
+    def send(self, envelope: Envelope) -> None:
+        """Return when the broker has taken responsibility, within a bounded time.
+
+        Raises BrokerUnavailable (try later), QueueRests (this queue is missing or full) or BatchRefused (too large).
+        """
+
+    def release(self) -> None:  # noqa: B027 (most transports hold nothing)
+        """Close what the calling thread holds open."""

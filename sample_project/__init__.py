@@ -1,0 +1,1 @@
+"""Three services on one broker: see README.md."""

@@ -1,0 +1,1 @@
+"""Atlas, the master service: it owns the countries of the world and their subdivisions."""

@@ -1,0 +1,6 @@
+"""The admin is the only page of atlas."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("", admin.site.urls)]

@@ -1,0 +1,1 @@
+"""Search, a replica service: one document per country."""

@@ -1,0 +1,1 @@
+"""Shop, a replica service: plain rows under names of its own."""

@@ -1,0 +1,1 @@
+"""What the product does, told as tests, in the order of its flow."""

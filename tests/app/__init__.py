@@ -1,0 +1,1 @@
+"""Master and replica models of one service, for the tests."""

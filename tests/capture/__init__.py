@@ -1,0 +1,1 @@
+"""Step 1: which changes become outbox rows, and when they do not."""

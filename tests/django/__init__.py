@@ -1,0 +1,1 @@
+"""A service in its project: checks, tasks, beat, models, migrations and logs."""

@@ -1,0 +1,82 @@
+"""What the system checks say, here and in projects of their own, and registries that forget what a test has defined."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.checks import CheckMessage, run_checks
+
+from celery_cqrs.checks.problems import PAGES
+from celery_cqrs.registry import MasterRegistry, ReplicaRegistry
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN = "tests.django.projects.plain"
+RIGHT = {"queue": "plain", "master": {"replicas": {"shop": ["note"]}}}
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def problems(**options: Any) -> list[CheckMessage]:
+    """What ``manage.py check`` finds that is ours."""
+    return [one for one in run_checks(**options) if str(one.id).startswith("celery_cqrs.")]
+
+
+def the_problem() -> tuple[str, str, str]:
+    """Id, sentence and hint (without the page) of the one problem that there is."""
+    (one,) = problems()
+    number = str(one.id).removeprefix("celery_cqrs.")
+    hint, page = str(one.hint).rsplit(" See ", 1)
+    assert page == f"{PAGES[number]}."
+    return number, str(one.msg), hint
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Run:
+    """Runs Python modules as the project ``plain``, with these settings, on a database that is empty at first."""
+
+    def run(
+        *arguments: str,
+        cqrs: dict[str, Any] | None = None,
+        apps: Sequence[str] = ("celery_cqrs",),
+        broker: str = "memory://",
+        **settings: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "DJANGO_SETTINGS_MODULE": f"{PLAIN}.settings",
+            "PLAIN_DATABASE": str(tmp_path / "plain.sqlite3"),
+            "PLAIN_APPS": json.dumps(apps),
+            "PLAIN_BROKER": broker,
+            **({"PLAIN_SETTINGS": json.dumps(settings)} if settings else {}),
+            **({} if cqrs is None else {"PLAIN_CQRS": json.dumps(cqrs)}),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def scratch_models() -> Iterator[None]:
+    """Model classes that a test defines with ``app_label = "app"`` are forgotten afterwards."""
+    registries = [MasterRegistry.models, ReplicaRegistry.models, apps.all_models["app"]]
+    before = [dict(registry) for registry in registries]
+    yield
+    for registry, kept in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(kept)
+    apps.clear_cache()

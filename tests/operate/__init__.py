@@ -1,0 +1,1 @@
+"""The operator's surface of the master: commands and admin pages."""

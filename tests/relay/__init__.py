@@ -1,0 +1,1 @@
+"""Step 3, mode "relay": processes that publish for all others."""

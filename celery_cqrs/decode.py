@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
@@ -13,12 +14,12 @@ from celery_cqrs.exceptions import MessageRefused, UnknownWireVersion
 
 WIRE_VERSION = 1
 MAX_INTEGER = 2**63 - 1
+MOMENT_LENGTH = 64
 
 
 def row_ids(value: Any) -> tuple[int, ...]:
     """Outbox ids as a tuple; raises MessageRefused when they are not a list of whole numbers."""
-    fits = isinstance(value, list) and all(is_count(item) for item in value)
-    if not fits:
+    if not isinstance(value, list) or not all(map(is_count, value)):
         raise MessageRefused(problem='"outbox_ids" must be a list of whole numbers.')
     return tuple(value)
 
@@ -53,7 +54,7 @@ def moment(wire: Mapping[str, Any], key: str) -> datetime | None:
     value = wire.get(key)
     if value is None:
         return None
-    parsed = _parsed(value)
+    parsed = _parsed(value) if isinstance(value, str) and len(value) <= MOMENT_LENGTH else None
     if parsed is None:
         raise MessageRefused(problem=f'"{key}" must be a date and time in ISO 8601, not {found(value)}.')
     return parsed if timezone.is_aware(parsed) else timezone.make_aware(parsed)
@@ -75,16 +76,18 @@ def primary_key(wire: Mapping[str, Any]) -> Any:
     return value
 
 
-def _parsed(value: Any) -> datetime | None:
+@lru_cache(maxsize=256)
+def _parsed(value: str) -> datetime | None:
+    """Remembered, since the messages of a batch expire together, and those of a transaction were captured together."""
     try:
-        return parse_datetime(value) if isinstance(value, str) else None
+        return parse_datetime(value)
     except ValueError:
         return None
 
 
 def is_count(value: Any) -> bool:
     """Whether ``value`` is a whole number from 0 that a database can hold."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INTEGER
+    return type(value) is int and 0 <= value <= MAX_INTEGER
 
 
 def found(value: Any) -> str:
@@ -93,7 +96,7 @@ def found(value: Any) -> str:
 
 
 def _kind_name(kind: Any) -> str:
-    return {str: "a text", list: "a list", Mapping: "an object", int: "a whole number"}.get(kind, str(kind))
+    return {str: "a text", list: "a list", dict: "an object", int: "a whole number"}.get(kind, str(kind))
 
 
 def text(moment: datetime | None) -> str | None:

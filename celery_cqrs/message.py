@@ -23,6 +23,9 @@ class SignalType(StrEnum):
     SYNC = "SYNC"
 
 
+SIGNAL_TYPES = {str(one): one for one in SignalType}
+
+
 @dataclass(frozen=True)
 class Message:
     """One change of one instance, as the replica gets it; the seed calls it TransportPayload.
@@ -85,7 +88,7 @@ class Message:
 
         ``envelope`` is what its batch says: queue, sent_at, reply_to, outbox.
         """
-        if not isinstance(wire, Mapping):
+        if not isinstance(wire, dict):
             raise MessageRefused(problem=f"it must be an object, not {type(wire).__name__}.")
         signal_type = _signal_type(wire)
         return cls(
@@ -93,11 +96,11 @@ class Message:
             cqrs_id=decode.required(wire, "cqrs_id", str),
             instance_data=_instance_data(wire, signal_type),
             instance_pk=decode.primary_key(wire),
-            previous_data=decode.optional(wire, "previous_data", Mapping),
+            previous_data=decode.optional(wire, "previous_data", dict),
             correlation_id=wire.get("correlation_id"),
             expires=decode.moment(wire, "expires"),
             retries=_retries(wire),
-            meta=decode.optional(wire, "meta", Mapping),
+            meta=decode.optional(wire, "meta", dict),
             captured_at=decode.moment(wire, "captured_at"),
             outbox_ids=decode.row_ids(wire.get("outbox_ids", [])),
             **envelope,
@@ -124,14 +127,15 @@ def _short(value: Any) -> Any:
 
 def _signal_type(wire: Mapping[str, Any]) -> SignalType:
     value = wire.get("signal_type")
-    if value not in tuple(SignalType):
+    signal_type = SIGNAL_TYPES.get(value) if isinstance(value, str) else None
+    if signal_type is None:
         known = ", ".join(SignalType)
         raise MessageRefused(problem=f'"signal_type" must be one of {known}, not {decode.found(value)}.')
-    return SignalType(value)
+    return signal_type
 
 
 def _instance_data(wire: Mapping[str, Any], signal_type: SignalType) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = decode.required(wire, "instance_data", Mapping)
+    data: Mapping[str, Any] = decode.required(wire, "instance_data", dict)
     if not decode.is_count(data.get("cqrs_revision")):
         got = data.get("cqrs_revision")
         raise MessageRefused(

@@ -109,6 +109,8 @@ def target_of(field: Field[Any, Any]) -> Field[Any, Any]:
 def key_text(model: type[Model], pk: Any) -> str:
     """A primary key as the text under which outbox, tombstones and letters know it."""
     field = target_of(model._meta.pk)
+    if type(pk) is int and isinstance(field, IntegerField):
+        return str(pk)
     value = encode_value(_spelled(field, field.to_python(pk)))
     return str(pk) if value is NotImplemented else str(value)
 

@@ -41,9 +41,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class Terms:
-    """How messages are taken: ``fresh`` ones, just received, may have expired at ``now``; ``doomed`` ends the rest."""
+    """How messages are taken: those sent before ``since`` are too old; ``fresh`` ones, just received, may have expired
+    at ``now``; ``doomed`` ends the rest.
+    """
 
     now: datetime
+    since: datetime
     fresh: bool
     doomed: Dead | None = None
 
@@ -169,7 +172,7 @@ def _refusal(model: Any, message: Message, terms: Terms) -> Skipped | Dead | Non
     is_sync = message.signal_type is SignalType.SYNC
     if is_sync and model.CQRS_ONLY_DIRECT_SYNCS and message.queue != conf.service.queue:
         return Skipped(Reason.INDIRECT_SYNC)
-    if settle.is_too_old(message, terms.now):
+    if message.sent_at is not None and message.sent_at < terms.since:
         return Skipped(Reason.TOO_OLD)
     if terms.fresh and message.is_expired(terms.now):
         return Skipped(Reason.EXPIRED)

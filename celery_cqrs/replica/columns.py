@@ -16,6 +16,7 @@ from typing import Any
 from django.db import models
 from django.db.models import NOT_PROVIDED
 
+from celery_cqrs.database.arrays import INTEGERS, STRINGS, array_of_texts
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.replica.mapping import OWN_FIELDS
 from celery_cqrs.serialize import encode_value, target_of
@@ -26,7 +27,7 @@ class Insert:
     """``INSERT INTO … SELECT`` for some rows; ``names`` are the fields whose values came with the messages."""
 
     sql: str
-    parameters: list[list[str | None]]
+    parameters: list[str]
     names: list[str]
 
 
@@ -108,15 +109,16 @@ def _default(field: Any) -> Any:
     return value if isinstance(field, models.JSONField) else encode_value(value)
 
 
-def _texts(model: Any, column: Column, values: Sequence[Any]) -> list[str | None]:
+def _texts(model: Any, column: Column, values: Sequence[Any]) -> str:
     nothing = "" if isinstance(column.field, models.FileField) else None  # as Django keeps a file that is not there
     try:
         texts = [nothing if value is None else column.text(value) for value in values]
+        array = array_of_texts(texts)
     except (TypeError, ValueError) as error:
         raise _unfit(model, column.field) from error
     if None in texts and not column.field.null:
         raise _unfit(model, column.field)
-    return texts
+    return array
 
 
 def _unfit(model: Any, field: Any) -> MappingFailed:
@@ -190,23 +192,9 @@ def _address(value: Any) -> str:
     return str(value)
 
 
-INTEGERS = {
-    "smallint": (models.SmallIntegerField, models.PositiveSmallIntegerField, models.SmallAutoField),
-    "integer": (models.IntegerField, models.PositiveIntegerField, models.AutoField),
-    "bigint": (models.BigIntegerField, models.PositiveBigIntegerField, models.BigAutoField),
-}
-STRINGS = (
-    models.CharField,
-    models.TextField,
-    models.SlugField,
-    models.EmailField,
-    models.URLField,
-    models.FileField,
-    models.ImageField,
-)
 KINDS: dict[type, tuple[Callable[[Any], str], str]] = {
-    **{kind: (_integer, f"{{}}::{cast}") for cast, kinds in INTEGERS.items() for kind in kinds},
-    **dict.fromkeys(STRINGS, (_string, "{}")),
+    **{kind: (_integer, f"{{}}::{cast}") for kind, cast in INTEGERS.items()},
+    **dict.fromkeys((*STRINGS, models.FileField, models.ImageField), (_string, "{}")),
     models.BooleanField: (_boolean, "{}::boolean"),
     models.FloatField: (_float, "{}::double precision"),
     models.DecimalField: (_decimal, "{}::numeric"),

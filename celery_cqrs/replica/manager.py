@@ -13,7 +13,6 @@ from celery_cqrs.message import Message, SignalType
 from celery_cqrs.replica.guard import judge
 from celery_cqrs.replica.hold import Held, holding
 from celery_cqrs.replica.mapping import checked_data, map_data, map_key, map_previous, primary_key_in
-from celery_cqrs.serialize import key_text
 
 
 class ReplicaManager(models.Manager[Any]):
@@ -94,7 +93,7 @@ class ReplicaManager(models.Manager[Any]):
 
     @contextmanager
     def _held(self, pk: Any, *, exclusive: bool) -> Iterator[tuple[Held, str]]:
-        key = key_text(self.model, map_key(self.model, pk))
+        key = map_key(self.model, pk)
         using = self._db or router.db_for_write(self.model)
         with (
             applying(using, self.model.CQRS_ID, exclusive=exclusive),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import NOT_PROVIDED, Field
 
+from celery_cqrs.database.arrays import INTEGERS
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.models import KEY_LENGTH, clean_key
-from celery_cqrs.serialize import decode_value, key_text
+from celery_cqrs.serialize import decode_value, key_text, target_of
 
 OWN_FIELDS = ("cqrs_revision", "cqrs_updated")
 
@@ -52,12 +54,16 @@ def checked_data(model: Any, master_data: Mapping[str, Any], *more: str) -> Mapp
 
 def primary_key_in(model: Any, master_data: Mapping[str, Any]) -> Any:
     """The primary key in ``master_data``, under the master's name for it. Raises MappingFailed."""
-    pk = model._meta.pk
-    names = {ours: theirs for theirs, ours in (model.CQRS_MAPPING or {}).items()}
-    for name in (pk.name, pk.attname):
-        if names.get(name, name) in master_data:
-            return master_data[names.get(name, name)]
-    raise _failed(model, f"the primary key {pk.name!r} is not in it.")
+    for name in _names_of_key(model):
+        if name in master_data:
+            return master_data[name]
+    raise _failed(model, f"the primary key {model._meta.pk.name!r} is not in it.")
+
+
+@cache
+def _names_of_key(model: Any) -> list[str]:
+    theirs = {ours: name for name, ours in (model.CQRS_MAPPING or {}).items()}
+    return [theirs.get(name, name) for name in (model._meta.pk.name, model._meta.pk.attname)]
 
 
 def map_previous(model: Any, previous_data: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -69,8 +75,10 @@ def map_previous(model: Any, previous_data: Mapping[str, Any] | None) -> dict[st
     return {ours: previous_data[theirs] for theirs, ours in mapping if theirs in previous_data and ours in names}
 
 
-def map_key(model: Any, value: Any) -> Any:
-    """The primary key as this model holds it; raises MappingFailed."""
+def map_key(model: Any, value: Any) -> str:
+    """The primary key as this model holds it, as text; raises MappingFailed."""
+    if type(value) is int and 0 <= value < 2**63 and type(target_of(model._meta.pk)) in INTEGERS:
+        return str(value)
     key = _decode(model, model._meta.pk, value)
     if key is None:
         raise _failed(model, "the primary key is null.")
@@ -79,7 +87,7 @@ def map_key(model: Any, value: Any) -> Any:
         raise _failed(model, f"the primary key has characters that no key may have, or more than {KEY_LENGTH} of them.")
     if isinstance(key, int) and not -(2**63) <= key < 2**63:
         raise _failed(model, "the primary key has more than 64 bits.")
-    return key
+    return text
 
 
 def _rename(model: Any, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def apply_to_model(cqrs_id: str, messages: Sequence[Message], *, fresh: bool, do
     if model is None:
         endings = patiently(_keep_unroutable, messages)
     else:
-        terms = Terms(datetime.now(UTC), fresh, Dead(attempts.REASON) if doomed else None)
+        now = datetime.now(UTC)
+        terms = Terms(now, settle.remembered_since(now), fresh, Dead(attempts.REASON) if doomed else None)
         settled = patiently(apply_messages, model, messages, terms)
         endings = [(one.message, one.outcome) for one in settled]
     settle.announce(endings)
@@ -82,10 +83,10 @@ def apply_to_model(cqrs_id: str, messages: Sequence[Message], *, fresh: bool, do
 
 def _valid_messages(batch: Batch) -> list[Message]:
     """The messages that can be read; another becomes a dead letter, and what can be read of its ids is confirmed."""
-    valid = []
+    valid, envelope = [], batch.envelope
     for wire in batch.messages:
         try:
-            valid.append(Message.from_message(wire, **batch.envelope))
+            valid.append(Message.from_message(wire, **envelope))
         except MessageRefused as error:
             patiently(_keep_malformed, wire, error)
             confirm.confirm_ids(batch, _readable_ids(wire))

@@ -44,10 +44,9 @@ def _by_policy(model: Any, message: Message, error: Exception, reason: str) -> R
     return Retry(reason, min(max(wait.total_seconds(), 0), LONGEST_WAIT_SECONDS))
 
 
-def is_too_old(message: Message, now: datetime) -> bool:
-    """Sent longer ago than deletions are remembered, so that it might resurrect a row."""
-    forgotten = now - timedelta(seconds=conf.service.tombstone_seconds)
-    return message.sent_at is not None and message.sent_at < forgotten
+def remembered_since(now: datetime) -> datetime:
+    """What was sent before this moment might resurrect a row, since deletions are remembered for no longer."""
+    return now - timedelta(seconds=conf.service.tombstone_seconds)
 
 
 def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:

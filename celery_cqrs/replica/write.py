@@ -10,14 +10,13 @@ from celery_cqrs.replica.hold import Held
 from celery_cqrs.replica.manager import ReplicaManager
 from celery_cqrs.replica.mapping import map_key, primary_key_in
 from celery_cqrs.replica.mixin import ReplicaMixin
-from celery_cqrs.serialize import key_text
 
 
 def key_of(model: Any, message: Message) -> str:
     """The key of ``message`` as ``model`` holds it, as text; raises MappingFailed."""
     if message.signal_type is SignalType.DELETE:
-        return key_text(model, map_key(model, message.instance_data["id"]))
-    return key_text(model, map_key(model, primary_key_in(model, message.instance_data)))
+        return map_key(model, message.instance_data["id"])
+    return map_key(model, primary_key_in(model, message.instance_data))
 
 
 def write(held: Held, key: str, message: Message) -> None:

@@ -116,7 +116,7 @@ class ProxiedBroker:
 class RedisBroker(ProxiedBroker):
     """A Redis database of its own number, since all that is in it will be deleted."""
 
-    options = {"visibility_timeout": 15}
+    options = {"visibility_timeout": 300}
 
     def __init__(self, parts: SplitResult, queues: Sequence[str]) -> None:
         self.client = redis.Redis.from_url(parts.geturl(), decode_responses=True)

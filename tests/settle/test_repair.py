@@ -216,7 +216,9 @@ def test_an_old_letter_and_its_master_end_equal_whatever_has_happened_since(data
     assert not Letter.objects.exists()
     assert not Outbox.objects.exists()
     fields = ("pk", "name", "rival_id", "cqrs_revision")
-    assert list(AuthorRef.objects.values_list(*fields)) == list(Author.objects.order_by("pk").values_list(*fields))
+    assert list(AuthorRef.objects.order_by("pk").values_list(*fields)) == list(
+        Author.objects.order_by("pk").values_list(*fields)
+    )
 
 
 @pytest.mark.usefixtures("sqlite")

@@ -38,15 +38,15 @@ def _judge_write(message: Message, row: int) -> Skipped | None:
     return None
 
 
-def missing_revisions(message: Message, row_revision: int) -> int:
+def missing_revisions(message: Message, row_revision: int | None) -> int:
     """How many revisions lie between the row and ``message``: lost, filtered out or coalesced on the way."""
-    if message.signal_type is not SignalType.SAVE:
+    if row_revision is None or message.signal_type is not SignalType.SAVE:
         return 0
     return max(0, message.revision - row_revision - 1)
 
 
 def announce_gap(message: Message, row_revision: int | None) -> None:
     """Tell that revisions are missing between the row and ``message``, which has been applied."""
-    count = 0 if row_revision is None else missing_revisions(message, row_revision)
+    count = missing_revisions(message, row_revision)
     if count:
         signals.gap_found.send_robust(Message, message=message, count=count)

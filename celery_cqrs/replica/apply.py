@@ -21,10 +21,10 @@ from celery_cqrs.exceptions import HookSwallowedError, MappingFailed
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.outcome import Applied, Dead, Reason, Settled, Skipped
 from celery_cqrs.replica import settle
-from celery_cqrs.replica.bulk import Bulk, Keyed
+from celery_cqrs.replica.bulk import Bulk
 from celery_cqrs.replica.guard import announce_gap, judge
 from celery_cqrs.replica.hold import Held, holding
-from celery_cqrs.replica.order import parents_first
+from celery_cqrs.replica.order import Keyed, ordered_messages
 from celery_cqrs.replica.path import choose
 from celery_cqrs.replica.write import call_hooks, key_of, write
 
@@ -68,7 +68,7 @@ def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> li
     deletes = any(message.signal_type is SignalType.DELETE for message in messages)
     keys, unreadable = _keys(model, messages)
     with applying(using, model.CQRS_ID, exclusive=deletes):
-        ordered = parents_first(model, [(key, messages[index]) for index, key in keys.items()])
+        ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
         settled, left = _in_bulk(model, using, ordered, terms)
         endings = _by_instance(model, using, left, terms) if left else []
         return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using))

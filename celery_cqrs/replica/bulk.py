@@ -15,17 +15,17 @@ from django.db import transaction
 from celery_cqrs import tombstones
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.keys import among
-from celery_cqrs.message import Message, SignalType
+from celery_cqrs.message import SignalType
 from celery_cqrs.models import Tombstone
 from celery_cqrs.outcome import Applied, Settled
 from celery_cqrs.replica.guard import announce_gap, judge
+from celery_cqrs.replica.order import Keyed
 from celery_cqrs.replica.upsert import upsert
 from celery_cqrs.serialize import key_text, key_value
 
 MOST_CULPRITS = 16
 """So many bad messages of a batch are looked for; where there are more, all that is left takes the other path."""
 
-Keyed = tuple[str, Message]
 Write = Callable[[Sequence[Keyed]], None]
 
 

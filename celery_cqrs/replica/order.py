@@ -10,6 +10,7 @@ from celery_cqrs.message import Message, SignalType
 from celery_cqrs.registry import ReplicaRegistry
 
 Group = tuple[str, list[Message]]
+Keyed = tuple[str, Message]
 
 
 def ordered_groups(messages: Iterable[Message]) -> list[Group]:
@@ -34,24 +35,32 @@ def _depth(model: Any, seen: frozenset[Any]) -> int:
     return max((1 + _depth(parent, seen | {model}) for parent in parents), default=0)
 
 
-def parents_first(model: Any, keyed: Sequence[tuple[str, Message]]) -> list[tuple[str, Message]]:
-    """Messages of a model that refers to itself, each after those of its parents as far as they are among them.
+def ordered_messages(model: Any, keyed: Sequence[Keyed]) -> list[Keyed]:
+    """Messages of ``model``: those of one key by their revisions, and each key after those of its parents.
 
-    The messages of one key keep their order; circles end where they close.
+    Parents are looked for where the model refers to itself, among these messages; circles end where they close.
     """
-    fields = [field for field in model._meta.concrete_fields if field.related_model is model]
-    if not fields:
-        return list(keyed)
-    theirs = {ours: name for name, ours in (model.CQRS_MAPPING or {}).items()}
-    of_key: dict[str, list[tuple[str, Message]]] = defaultdict(list)
+    of_key: dict[str, list[Keyed]] = defaultdict(list)
     for pair in keyed:
         of_key[pair[0]].append(pair)
+    keys = _parents_first(model, of_key)
+    return [pair for key in keys for pair in sorted(of_key[key], key=_revision)]
+
+
+def _revision(pair: Keyed) -> int:
+    return pair[1].revision
+
+
+def _parents_first(model: Any, of_key: Mapping[str, Sequence[Keyed]]) -> Iterable[str]:
+    fields = [field for field in model._meta.concrete_fields if field.related_model is model]
+    if not fields:
+        return of_key
+    theirs = {ours: name for name, ours in (model.CQRS_MAPPING or {}).items()}
     names = [theirs.get(field.name, field.name) for field in fields]
-    parents = {key: _parents(pairs, names) for key, pairs in of_key.items()}
-    return [pair for key in _sorted_keys(parents) for pair in of_key[key]]
+    return _sorted_keys({key: _parents(pairs, names) for key, pairs in of_key.items()})
 
 
-def _parents(pairs: Sequence[tuple[str, Message]], names: Sequence[str]) -> list[str]:
+def _parents(pairs: Sequence[Keyed], names: Sequence[str]) -> list[str]:
     values = (message.instance_data.get(name) for _, message in pairs for name in names)
     return [str(value) for value in values if value is not None]
 

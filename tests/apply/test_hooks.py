@@ -57,6 +57,12 @@ def test_two_saves_of_a_key_in_one_batch_are_a_create_and_an_update():
     assert AuthorRef.objects.get().cqrs_revision == 2
 
 
+def test_hooks_see_the_messages_of_a_key_by_their_revisions_however_a_batch_mixes_them():
+    deliver(watched(1, 2), watched(2), watched(1), watched(1, 1))
+    assert [call[0] for call in Recorder.calls] == ["create", "update", "update", "create"]
+    assert dict(AuthorRef.objects.values_list("pk", "cqrs_revision")) == {1: 2, 2: 0}
+
+
 @pytest.mark.parametrize("name", FALSY)
 @pytest.mark.parametrize("known", [False, True], ids=["create", "update"])
 def test_a_falsy_answer_of_a_hook_is_a_failure_that_says_so(name, known):

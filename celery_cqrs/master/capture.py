@@ -61,19 +61,23 @@ def capture_delete(instance: Any, using: str) -> None:
     publish_after_commit(using)
 
 
-def capture_syncs(instances: Sequence[Any], using: str, queue: str | None = None) -> None:
-    """Capture the wish to send the present state of ``instances`` again, to ``queue`` alone or to all."""
+def capture_syncs(instances: Sequence[Any], using: str, queue: str | None = None) -> int:
+    """Capture the wish to send the present state of ``instances`` again, to ``queue`` alone or to all.
+
+    Returns how many are captured; others are gone, or filtered out.
+    """
     if not instances:
-        return
-    for registered in registered_for_delete(type(instances[0])):
-        capture_syncs_of(registered, instances, using, queue)
+        return 0
+    known = registered_for_delete(type(instances[0]))
+    return max((capture_syncs_of(one, instances, using, queue) for one in known), default=0)
 
 
-def capture_syncs_of(registered: Any, instances: Sequence[Any], using: str, queue: str | None = None) -> None:
+def capture_syncs_of(registered: Any, instances: Sequence[Any], using: str, queue: str | None = None) -> int:
     """As ``capture_syncs``, under the CQRS_ID of ``registered`` alone."""
-    _capture(registered, SignalType.SYNC, [Change(instance) for instance in instances], using, queue)
+    captured = _capture(registered, SignalType.SYNC, [Change(instance) for instance in instances], using, queue)
     publisher.mark_captured(using)
     publish_after_commit(using)
+    return len(captured)
 
 
 def capture_absence(registered: Any, revisions: Mapping[str, int], using: str, queue: str) -> None:
@@ -91,16 +95,17 @@ def capture_absence(registered: Any, revisions: Mapping[str, int], using: str, q
 def announce_bulk_create(model: Any, instances: Sequence[Any], using: str | None) -> None:
     """Send ``post_bulk_create`` and capture ``instances`` as created."""
     signals.post_bulk_create.send(model, instances=instances, using=using)
-    _capture_bulk(model, instances, using, created=True)
+    capture_bulk(model, instances, using, created=True)
 
 
 def announce_update(model: Any, instances: Sequence[Any], using: str | None) -> None:
     """Send ``post_update`` and capture ``instances`` as updated."""
     signals.post_update.send(model, instances=instances, using=using)
-    _capture_bulk(model, instances, using, created=False)
+    capture_bulk(model, instances, using, created=False)
 
 
-def _capture_bulk(model: Any, instances: Sequence[Any], using: str | None, created: bool) -> None:
+def capture_bulk(model: Any, instances: Sequence[Any], using: str | None, *, created: bool) -> None:
+    """Capture ``instances`` that are in the database already, in a transaction that publishes them."""
     alias = using or router.db_for_write(model)
     with transaction.atomic(using=alias, savepoint=False):
         capture_saves([Change(one, created, one.get_tracked_fields_data()) for one in instances], alias)

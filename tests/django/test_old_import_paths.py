@@ -6,7 +6,7 @@ import pytest
 from django.utils.module_loading import import_string
 
 import celery_cqrs
-from celery_cqrs import mixins, registry, signals
+from celery_cqrs import admin_mixins, mixins, registry, signals, testing
 from celery_cqrs.message import Message, SignalType
 
 OLD = {
@@ -20,6 +20,8 @@ OLD = {
     "registries.ReplicaRegistry": registry.ReplicaRegistry,
     "signals.post_bulk_create": signals.post_bulk_create,
     "signals.post_update": signals.post_update,
+    "admin.CQRSAdminMasterSyncMixin": admin_mixins.CQRSAdminMasterSyncMixin,
+    "admin_mixins.CQRSAdminMasterSyncMixin": admin_mixins.CQRSAdminMasterSyncMixin,
     "dataclasses.TransportPayload": Message,
     "constants.SignalType": SignalType,
     "constants.ALL_BASIC_FIELDS": "__all__",
@@ -37,6 +39,37 @@ def test_the_old_managers_are_those_of_the_models() -> None:
 
     assert isinstance(Author.cqrs, MasterManager)
     assert isinstance(AuthorRef.cqrs, ReplicaManager)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"cqrs_id": "author"}])
+def test_related_rows_are_read_in_bulk_with_the_old_word_for_it_or_without(arguments: dict[str, str]) -> None:
+    from celery_cqrs.dj_cqrs.utils import bulk_relate_cqrs_serialization
+
+    with bulk_relate_cqrs_serialization(**arguments) as nothing:
+        assert nothing is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("receiver", ["post_save", "post_bulk_create", "post_bulk_update"])
+def test_the_old_receivers_capture_by_hand(receiver: str) -> None:
+    from celery_cqrs.dj_cqrs.signals import MasterSignals
+    from tests.app.models import Author, AuthorRef
+
+    ann = Author.objects.create(name="Ann")
+    testing.deliver()
+    Author.objects.filter(pk=ann.pk).update(name="Bea", cqrs_revision=1)
+    ann.refresh_from_db()
+    getattr(MasterSignals, receiver)(Author, instance=ann, instances=[ann], using="default", created=False)
+    testing.deliver()
+    assert AuthorRef.objects.get().name == "Bea"
+
+
+def test_the_old_registry_of_signals_registers_a_model() -> None:
+    from celery_cqrs.dj_cqrs.signals import MasterSignals
+    from tests.app.models import Author
+
+    MasterSignals.register_model(Author)
+    assert registry.MasterRegistry.models["author"] is Author
 
 
 @pytest.mark.parametrize("name", ["MasterMixin", "RawMasterMixin", "ReplicaMixin", "RawReplicaMixin"])

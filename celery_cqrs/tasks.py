@@ -16,7 +16,7 @@ from kombu.asynchronous import get_event_loop
 
 from celery_cqrs import checks, conf, signals, tombstones
 from celery_cqrs.database import tables
-from celery_cqrs.database.patience import refresh_connections
+from celery_cqrs.database.kept import kept_connections, want_kept_connections
 from celery_cqrs.master import publisher, repair
 from celery_cqrs.master.backlog import announce_overfull
 from celery_cqrs.master.confirm import confirm as confirm_rows
@@ -30,6 +30,7 @@ from celery_cqrs.transport.base import APPLY, CONFIRM, DRAIN, PRUNE, REPAIR, RET
 
 PRUNE_SECONDS = 3_600
 ACK_SECONDS = 0.01
+GREEN_POOLS = ("gevent", "eventlet")
 OPTIONS: dict[str, Any] = {
     "acks_late": True,
     "reject_on_worker_lost": True,
@@ -41,6 +42,7 @@ SWEEP: dict[str, Any] = {**OPTIONS, "expires": 60}
 
 
 @shared_task(name=APPLY, bind=True, **OPTIONS)
+@kept_connections()
 def apply_batch(self: Task[Any, Any], payload: Any = None, *_: Any, **__: Any) -> None:
     """Apply one batch on a replica."""
     delivery = self.request.delivery_info or {}
@@ -48,21 +50,23 @@ def apply_batch(self: Task[Any, Any], payload: Any = None, *_: Any, **__: Any) -
 
 
 @shared_task(name=CONFIRM, **OPTIONS)
+@kept_connections()
 def confirm_batches(payload: Any = None, *_: Any, **__: Any) -> None:
     """Take a replica's confirmation on the master."""
     confirm_rows(payload)
 
 
 @shared_task(name=REPAIR, **OPTIONS)
+@kept_connections()
 def repair_rows(payload: Any = None, *_: Any, **__: Any) -> None:
     """Capture on the master what a replica asks for."""
     repair.repair(payload)
 
 
 @shared_task(name=DRAIN, **SWEEP)
+@kept_connections()
 def drain_outbox(*_: Any, **__: Any) -> None:
     """Send again what was lost, and publish what was left behind; what is younger than a sweep has its publisher."""
-    refresh_connections()
     note_tick("drain")
     for using in tables.aliases(Outbox):
         resend(using)
@@ -71,17 +75,17 @@ def drain_outbox(*_: Any, **__: Any) -> None:
 
 
 @shared_task(name=RETRY, **SWEEP)
+@kept_connections()
 def retry_letters(*_: Any, **__: Any) -> None:
     """Try the letters whose time has come."""
-    refresh_connections()
     note_tick("retry")
     retry.retry_due(receive.apply_to_model)
 
 
 @shared_task(name=PRUNE, **SWEEP)
+@kept_connections()
 def prune_rows(*_: Any, **__: Any) -> None:
     """Forget old deletions and old dead letters."""
-    refresh_connections()
     note_tick("prune")
     for using in tables.aliases(Tombstone):
         tombstones.prune(using)
@@ -115,6 +119,8 @@ def refuse_wrong_configuration(**_: Any) -> None:
         problems = [*checks.check_configuration(), *checks.check_tables(databases=list(connections))]
     except OperationalError:
         return
+    finally:
+        connections.close_all()  # the parent of a pool needs none
     errors = [
         f"{problem.id}: {problem.msg} {problem.hint or ''}".strip() for problem in problems if problem.is_serious()
     ]
@@ -122,10 +128,19 @@ def refuse_wrong_configuration(**_: Any) -> None:
         raise SystemExit("celery_cqrs refuses to start:\n" + "\n".join(errors))
 
 
+@worker_init.connect
+def keep_connections(sender: Any = None, **_: Any) -> None:
+    """Where a thread has task after task; a green one ends with its task, and its connections with it."""
+    pool = getattr(sender, "pool_cls", "")
+    name = pool if isinstance(pool, str) else pool.__module__
+    if not any(green in name for green in GREEN_POOLS):
+        want_kept_connections()
+
+
 @worker_ready.connect
 def say_what_should_be_changed(**_: Any) -> None:
-    """Once the logs are there: what ``manage.py check`` would say, and how the broker is set up."""
-    for problem in (*checks.check_configuration(), *checks.check_broker()):
+    """Once the logs are there: what ``manage.py check`` would say, and what concerns workers alone."""
+    for problem in (*checks.check_configuration(), *checks.check_connections(), *checks.check_broker()):
         signals.warned.send_robust(Celery, problem=problem)
 
 

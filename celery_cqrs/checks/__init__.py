@@ -8,13 +8,14 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Tags, register
 
 from celery_cqrs.checks.configuration import check_keys, check_values
+from celery_cqrs.checks.connections import check_connections
 from celery_cqrs.checks.outbox import check_outbox
 from celery_cqrs.checks.problems import error
 from celery_cqrs.checks.replicas import check_models, check_replicas
 from celery_cqrs.checks.tables import check_tables
 from celery_cqrs.checks.transport import check_broker, check_transport
 
-__all__ = ["check_broker", "check_configuration", "check_tables", "register_checks"]
+__all__ = ["check_broker", "check_configuration", "check_connections", "check_tables", "register_checks"]
 
 
 def register_checks() -> None:

@@ -36,6 +36,7 @@ PAGES = {
     "W025": WORKERS,
     "W026": WORKERS,
     "W027": WORKERS,
+    "W028": WORKERS,
 }
 """Every id with the page that its hint names; ``docs/reference/checks.md`` has a row for each."""
 

@@ -11,7 +11,6 @@ from celery_cqrs import signals
 from celery_cqrs.batch import Confirmation, Receipt
 from celery_cqrs.database import clock
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.database.patience import refresh_connections
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import outbox
 from celery_cqrs.models import Destination, Outbox
@@ -26,7 +25,6 @@ def confirm(payload: Any) -> int:
     for receipt in confirmation.batches:
         if receipt.outbox not in connections:
             raise MessageRefused(problem=f"it confirms rows of database {receipt.outbox!r}, which is not in DATABASES.")
-    refresh_connections()
     return sum(_confirm_batch(confirmation.queue, receipt) for receipt in confirmation.batches)
 
 

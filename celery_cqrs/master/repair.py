@@ -19,7 +19,6 @@ from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.batch import RepairKey, RepairRequest
 from celery_cqrs.database import clock, tables
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.database.patience import refresh_connections
 from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import capture
@@ -36,7 +35,6 @@ def repair(payload: Any) -> int:
     May run twice: what waits for the queue already is not captured again. Raises MessageRefused.
     """
     request = RepairRequest.from_message(payload)
-    refresh_connections()
     if request.outbox not in connections or not tables.exists(request.outbox, Outbox):
         raise MessageRefused(problem=f"it asks for rows of database {request.outbox!r}, which has no outbox here.")
     by_id: dict[str, list[RepairKey]] = defaultdict(list)

@@ -30,6 +30,7 @@ if url.scheme == "sqlite3":  # several processes write: wait for each other inst
 else:
     LOGIN = {"USER": url.username, "PASSWORD": url.password, "HOST": url.hostname, "PORT": url.port}
     DATABASES["default"] |= {"NAME": url.path[1:], **{key: value for key, value in LOGIN.items() if value}}
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
 CELERY_BROKER_URL = os.environ.get("BROKER", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_TRANSPORT_OPTIONS = json.loads(os.environ.get("BROKER_OPTIONS", '{"visibility_timeout": 300}'))

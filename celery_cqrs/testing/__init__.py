@@ -1,14 +1,19 @@
 """For tests of projects that use celery_cqrs, with the memory transport: look at what was sent, and deliver it.
 
 CQRS = {..., "transport": "celery_cqrs.transport.memory.MemoryTransport"}
+
+``CqrsTestMixin`` (``cases.py``) and the fixture ``cqrs`` (``fixtures.py``) do the same for whole tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
+
 from celery_cqrs.master.confirm import confirm
+from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.repair import repair
 from celery_cqrs.replica import receive, retry
 from celery_cqrs.transport.base import APPLY, CONFIRM, REPAIR, RETRY, Envelope
@@ -22,6 +27,14 @@ DOORS: dict[str, Callable[[Any], Any]] = {
     REPAIR: repair,
     RETRY: lambda payload: retry.retry_due(receive.apply_to_model),
 }
+
+
+def publish(using: Iterable[str] = (DEFAULT_DB_ALIAS,)) -> int:
+    """Publish what these databases have captured, also in a transaction that never ends, as in a TestCase.
+
+    Returns how many outbox rows that were.
+    """
+    return sum(drain_all(alias) for alias in using)
 
 
 def sent_messages(queue: str) -> list[dict[str, Any]]:

@@ -1,0 +1,81 @@
+"""``python -m tests.benchmarks [FIGURE …] [--broker NAME] [--turns N] [--share S]``: a table and build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.benchmarks.arena import Arena, arena
+from tests.benchmarks.environment import about, their_python
+from tests.benchmarks.figures import BROKERS, FIGURES, Figure
+from tests.benchmarks.processes import ROOT, CommandFailed
+from tests.benchmarks.result import HEADER, Result, row, write
+from tests.benchmarks.turns import take_turns
+from tests.benchmarks.watch import RunInvalid
+from tests.services import POSTGRES, RABBITMQ, REDIS
+
+TURNS = 3
+LEAST_ROWS = 1_000
+
+
+def main() -> int:
+    """Measure what the command line asks for; 0 when every run was valid."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM: everything that was started is stopped"))
+    if complaints := [server.complaint for server in (POSTGRES, REDIS, RABBITMQ) if not server.answers]:
+        sys.exit("; ".join(complaints))
+    start = time.monotonic()
+    _say("the environment of django-cqrs …")
+    their_python()
+    results = [result for broker in options.broker or BROKERS for result in _on_broker(broker, options)]
+    print("\n" + "\n".join([row(*HEADER), *(result.line for result in results)]))
+    settings = {"turns": options.turns, "share": options.share, "minutes": round((time.monotonic() - start) / 60, 1)}
+    write(options.output, results, {**about(), "settings": settings})
+    print(f"\n{options.output}, {settings['minutes']} min", flush=True)
+    return 1 if any(result.turns is None for result in results) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("figures", nargs="*", choices=[[], *_names()], help="all of them when left out")
+    parser.add_argument("--broker", action="append", choices=BROKERS, help="only this one (default: both)")
+    parser.add_argument("--turns", type=int, default=TURNS, help="how often each side has its turn (default: 3)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the rows; small shares say nothing about speed")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json")
+    return parser.parse_args()
+
+
+def _names() -> list[str]:
+    return [figure.name for figure in FIGURES]
+
+
+def _on_broker(broker: str, options: argparse.Namespace) -> Iterator[Result]:
+    wanted = [figure for figure in FIGURES if figure.name in (options.figures or _names()) and broker in figure.brokers]
+    if wanted:
+        with arena(broker) as place:
+            for figure in wanted:
+                yield _measured(figure, place, broker, options)
+
+
+def _measured(figure: Figure, place: Arena, broker: str, options: argparse.Namespace) -> Result:
+    """A run that is invalid ends its figure, and no other."""
+    name = f"{figure.name}_{broker}" if len(figure.brokers) > 1 else figure.name
+    rows = {side: max(LEAST_ROWS, int(count * options.share)) for side, count in figure.rows.items()}
+    try:
+        turns = take_turns(figure.measures(place, rows), options.turns, lambda text: _say(f"{name}: {text}"))
+    except (RunInvalid, CommandFailed) as error:
+        _say(f"{name}: INVALID: {error}")
+        return Result(figure, name, rows, None, str(error))
+    return Result(figure, name, rows, turns)
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

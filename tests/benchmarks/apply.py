@@ -1,0 +1,35 @@
+"""apply_backlog, apply_backlog_2, apply_hooks: a worker works off what was published before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from tests.benchmarks.arena import Arena
+from tests.benchmarks.limit import upsert_rate
+from tests.benchmarks.side import Side
+from tests.benchmarks.watch import watch
+
+Measures = Mapping[str, Callable[[], float]]
+
+
+def backlog(*, processes: int = 1, role: str = "replica") -> Callable[[Arena, Mapping[str, int]], Measures]:
+    """With so many worker processes, on a replica in that role."""
+
+    def measures(arena: Arena, rows: Mapping[str, int]) -> Measures:
+        return {
+            "ours": partial(apply_rate, arena.ours, rows=rows["ours"], processes=processes, role=role),
+            "theirs": partial(apply_rate, arena.theirs, rows=rows["theirs"], processes=processes, role=role),
+            "limit": partial(upsert_rate, arena.ours, rows=rows["limit"], at_once=1 if role == "hooked" else 500),
+        }
+
+    return measures
+
+
+def apply_rate(side: Side, *, rows: int, processes: int, role: str) -> float:
+    """Rows per second."""
+    recorded = side.record(rows)
+    side.empty()
+    side.publish(recorded)
+    with side.worker(role, processes):
+        return watch(side, rows).rate

@@ -1,0 +1,1 @@
+"""Copies the accounts through hooks of its own."""

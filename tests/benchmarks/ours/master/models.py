@@ -1,0 +1,12 @@
+"""The accounts where they are written."""
+
+from celery_cqrs.mixins import MasterMixin
+from tests.benchmarks.columns import AccountColumns
+from tests.benchmarks.project import CQRS_ID
+
+
+class Account(MasterMixin, AccountColumns):
+    CQRS_ID = CQRS_ID
+
+    class Meta:
+        db_table = "account"

@@ -1,0 +1,12 @@
+"""The accounts where they are read, as simple as can be."""
+
+from celery_cqrs.mixins import ReplicaMixin
+from tests.benchmarks.columns import AccountColumns
+from tests.benchmarks.project import CQRS_ID
+
+
+class Account(ReplicaMixin, AccountColumns):
+    CQRS_ID = CQRS_ID
+
+    class Meta:
+        db_table = "account"

@@ -1,0 +1,26 @@
+"""What `docs/howto/run-workers.md` says, and nothing that makes it faster."""
+
+import os
+
+from tests.benchmarks.project import (  # noqa: F401
+    BROKER,
+    DATABASES,
+    MASTER_QUEUE,
+    QUEUE,
+    ROLE,
+    SECRET_KEY,
+    TIME_ZONE,
+    USE_TZ,
+)
+
+INSTALLED_APPS = ["django_celery_beat", "celery_cqrs", f"tests.benchmarks.ours.{ROLE}"]
+MIGRATION_MODULES = {"django_celery_beat": None}  # the tables as they are now, in a fraction of the time
+CELERY_BROKER_URL = BROKER
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300} if BROKER.startswith("redis") else {}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CQRS = {"queue": QUEUE, "celery_app": "tests.benchmarks.ours.celery:app"}
+if ROLE == "master":
+    CQRS |= {"queue": MASTER_QUEUE, "master": {"publish": "relay", "replicas": {QUEUE: "__all__"}}}
+    CQRS |= {"transport": os.environ.get("BENCH_TRANSPORT", "celery_cqrs.transport.celery.CeleryTransport")}

@@ -1,0 +1,46 @@
+"""Our side: `celery worker`, batches of 500, every row confirmed to the master's queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from celery import Celery
+from kombu import Queue
+
+from tests.benchmarks.side import Side
+
+
+class Ours(Side):
+    name = "ours"
+    tables = ("account", "celery_cqrs_outbox", "celery_cqrs_tombstone", "celery_cqrs_letter")
+
+    def worker_argv(self, processes: int) -> Sequence[str]:
+        app = "tests.benchmarks.ours.celery"
+        return [self.python, "-m", "celery", "-A", app, "worker", "-Q", self.queues.name, "-c", str(processes)]
+
+    def publish_captured(self, **extra: str) -> None:
+        self.python_module("django", "cqrs_relay", "--once", role="master", **extra)
+
+    def publish(self, backlog: Path) -> None:
+        self.queues.start()
+        self.waiting: set[int] = set()
+        with Celery("bench", broker=self.queues.url, set_as_current=False) as app:
+            for line in backlog.open(encoding="utf-8"):
+                payload = json.loads(line)
+                self.waiting.update(_ids(payload))
+                queue = Queue(self.queues.name, no_declare=True)
+                app.send_task("celery_cqrs.apply", [payload], queue=queue, argsrepr="", ignore_result=True)
+
+    def unconfirmed(self) -> int:
+        for message in self.queues.take_all(self.queues.master_name):
+            (confirmation,), *_ = message.decode()
+            for batch in confirmation["batches"]:
+                self.waiting.difference_update(batch["outbox_ids"])
+        return len(self.waiting)
+
+
+def _ids(payload: dict[str, list[dict[str, list[int]]]]) -> Iterator[int]:
+    for message in payload["messages"]:
+        yield from message["outbox_ids"]

@@ -1,0 +1,73 @@
+"""A figure that was measured, as a line of the table and as an entry of build/bench.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.turns import Runs, Turns
+
+SIDES = ("ours", "theirs", "limit")
+WIDTHS = (26, 26, 26, 26, 8, 8, 8)
+HEADER = ("figure", "ours (lowest–highest)", "theirs", "limit", "ratio", "target", "unit")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A figure on one broker; ``error`` says why there are no turns."""
+
+    figure: Figure
+    name: str
+    rows: Mapping[str, int]
+    turns: Turns | None
+    error: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Median by median, ours to theirs."""
+        assert self.turns is not None
+        return self.turns.runs["ours"].median / self.turns.runs["theirs"].median
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of build/bench.json."""
+        if self.turns is None:
+            return {"invalid": self.error}
+        return {
+            **{side: round(self.turns.runs[side].median, 1) for side in SIDES},
+            "ratio": round(self.ratio, 2),
+            "target": self.figure.target,
+            "unit": self.figure.unit,
+            "rows": dict(self.rows),
+            "runs": {side: [round(value, 1) for value in self.turns.runs[side].values] for side in SIDES},
+            "load": self.turns.loads,
+        }
+
+    @property
+    def line(self) -> str:
+        """The line of the table."""
+        if self.turns is None:
+            return f"{self.name:<26} INVALID: {self.error}"
+        cells = [_cell(self.turns.runs[side]) for side in SIDES]
+        return row(self.name, *cells, f"{self.ratio:.1f}", f"{self.figure.target:g}", self.figure.unit)
+
+
+def row(*cells: str) -> str:
+    """Cells under their headings: the first to the left, the others to the right."""
+    first, *others = zip(cells, WIDTHS, strict=True)
+    return " ".join([f"{first[0]:<{first[1]}}", *(f"{text:>{width}}" for text, width in others)]).rstrip()
+
+
+def _cell(runs: Runs) -> str:
+    low, high = runs.spread
+    return f"{runs.median:,.0f} ({low:,.0f}–{high:,.0f})"
+
+
+def write(path: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:
+    """All of it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = {result.name: result.to_dict() for result in results}
+    path.write_text(json.dumps({**entries, "about": about}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

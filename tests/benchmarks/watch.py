@@ -1,0 +1,63 @@
+"""Rows counted in the database at two moments: how fast a worker applies, without the time that it needs to start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.benchmarks.side import Side
+from tests.harness.waiting import pace
+
+LOOK_SECONDS = 0.02
+START_SECONDS = 60
+STALL_SECONDS = 30
+
+
+class RunInvalid(RuntimeError):
+    """A run that applied too little, too much, or not at all; no figure comes from it."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """So many rows in so many seconds."""
+
+    rows: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Rows per second."""
+        return self.rows / self.seconds
+
+
+def watch(side: Side, rows: int) -> Span:
+    """From the first rows that are visible until all are, and all are confirmed. Raises RunInvalid.
+
+    The looks are cheap: whether there is any row, then whether the last is there; rows are counted at the ends.
+    """
+    with side.connect() as connection:
+
+        def count() -> int:
+            return int(connection.execute("SELECT count(*) FROM account").fetchone()[0])
+
+        def sees(condition: str) -> bool:
+            return bool(connection.execute(f"SELECT EXISTS (SELECT FROM account {condition})").fetchone()[0])
+
+        _look(lambda: sees(""), START_SECONDS, "the first row")
+        start, at_start = time.monotonic(), count()
+        limit = STALL_SECONDS + rows / 50
+        _look(lambda: side.unconfirmed() == 0 and sees(f"WHERE id = {rows}"), limit, "the last row, confirmed")
+        _look(lambda: count() >= rows, STALL_SECONDS, f"{rows} rows")
+        seconds = time.monotonic() - start
+        if count() != rows:
+            raise RunInvalid(f"{count()} rows arrived of {rows}")
+    return Span(rows - at_start, seconds)
+
+
+def _look(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RunInvalid(f"waited {seconds:.0f} s in vain for {what}")
+        pace(time.monotonic() + LOOK_SECONDS)

@@ -1,7 +1,7 @@
 # Everything here sets itself up in a virtual environment of its own; it needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test check demo play faults clean
+.PHONY: help test check demo play faults bench clean
 
 VENV ?= .venv
 READY := $(VENV)/.ready
@@ -25,6 +25,9 @@ play: $(READY) ## the three services with their admins and Flower, until Ctrl-C
 
 faults: $(READY) ## outages on servers of its own, and a table; ARGS="flushall --broker redis" for a part; MUTATION=no-resend
 	@$(BIN)/python -m tests.faults $(ARGS) $(if $(MUTATION),--mutation $(MUTATION))
+
+bench: $(READY) ## speed beside django-cqrs 3.1.0, a table and build/bench.json; ARGS="apply_backlog --broker redis" for a part
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## removes the environments, caches and scratch folders
 	rm -rf $(VENV) .tox .scratch build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov

@@ -8,9 +8,10 @@ from functools import partial
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.limit import upsert_rate
 from tests.benchmarks.side import Side
+from tests.benchmarks.turns import Measure, Sample
 from tests.benchmarks.watch import watch
 
-Measures = Mapping[str, Callable[[], float]]
+Measures = Mapping[str, Measure]
 
 
 def backlog(*, processes: int = 1, role: str = "replica") -> Callable[[Arena, Mapping[str, int]], Measures]:
@@ -26,10 +27,11 @@ def backlog(*, processes: int = 1, role: str = "replica") -> Callable[[Arena, Ma
     return measures
 
 
-def apply_rate(side: Side, *, rows: int, processes: int, role: str) -> float:
+def apply_rate(side: Side, *, rows: int, processes: int, role: str) -> Sample:
     """Rows per second."""
     recorded = side.record(rows)
     side.empty()
     side.publish(recorded)
-    with side.worker(role, processes):
-        return watch(side, rows).rate
+    with side.worker(role, processes) as worker:
+        span = watch(side, rows, worker)
+    return Sample(span.rate, span.cpu_us)

@@ -1,4 +1,4 @@
-"""The model of every figure, the same on both sides. It needs nothing but Django, since each side runs in its own venv."""
+"""The model of every figure, the same on both sides. It imports only Django: each side has its own packages."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tests.benchmarks.apply import backlog
 from tests.benchmarks.arena import Arena
+from tests.benchmarks.turns import Measure
 
-Measures = Mapping[str, Callable[[], float]]
+Measures = Mapping[str, Measure]
 BROKERS = ("redis", "rabbitmq")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tests.benchmarks.capture import FIRST_DAY, account
 from tests.benchmarks.side import Side
+from tests.benchmarks.turns import Sample
 from tests.benchmarks.watch import RunInvalid
 
 BATCH_ROWS = 500
@@ -35,7 +36,7 @@ UPSERT = f"""
 """
 
 
-def upsert_rate(side: Side, *, rows: int, at_once: int = BATCH_ROWS) -> float:
+def upsert_rate(side: Side, *, rows: int, at_once: int = BATCH_ROWS) -> Sample:
     """Rows per second of guarded upserts, ``at_once`` in a statement, 500 in a transaction, one connection."""
     side.empty()
     batches = [
@@ -51,7 +52,7 @@ def upsert_rate(side: Side, *, rows: int, at_once: int = BATCH_ROWS) -> float:
         (count,) = connection.execute("SELECT count(*) FROM account").fetchone()
     if count != rows:
         raise RunInvalid(f"the limit wrote {count} rows of {rows}")
-    return rows / seconds
+    return Sample(rows / seconds)
 
 
 def _arrays(keys: range, at_once: int) -> list[list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Processes of a run: each in a group of its own, ended with all its children."""
+"""Processes of a run: each in a group of its own, killed with all its children when nobody needs them any more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from tests.harness.logs import Log
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GRACE_SECONDS = 20
 
 
 class CommandFailed(RuntimeError):
@@ -45,9 +44,6 @@ def running(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> I
     try:
         yield process
     finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -10,8 +10,12 @@ CQRS_ID = "account"
 ROLE = os.environ.get("BENCH_ROLE", "replica")
 """``master``, ``replica``, or ``hooked``: a replica whose model overrides the hooks."""
 QUEUE = os.environ.get("BENCH_QUEUE", "bench")
-MASTER_QUEUE = f"{QUEUE}_master"
 BROKER = os.environ.get("BENCH_BROKER", "redis://127.0.0.1:6379/13")
+
+
+def master_queue(queue: str) -> str:
+    """Where the confirmations of the replica on ``queue`` go."""
+    return f"{queue}_master"
 
 
 def database(url: str) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any
 import kombu
 import redis
 
-from tests.benchmarks.project import MASTER_QUEUE, QUEUE
+from tests.benchmarks.project import master_queue
 from tests.services import RABBITMQ, REDIS, Server
+from tests.settings import RUN
 
 SERVERS: dict[str, Server] = {"redis": REDIS, "rabbitmq": RABBITMQ}
 
@@ -20,7 +21,8 @@ class Queues:
     def __init__(self, broker: str) -> None:
         self.broker = broker
         self.url = SERVERS[broker].url
-        self.name, self.master_name = QUEUE, MASTER_QUEUE
+        self.name = f"bench_{RUN}"
+        self.master_name = master_queue(self.name)
 
     def __enter__(self) -> Queues:
         self.connection = kombu.Connection(self.url)

@@ -43,6 +43,7 @@ class Result:
             "unit": self.figure.unit,
             "rows": dict(self.rows),
             "runs": {side: [round(value, 1) for value in self.turns.runs[side].values] for side in SIDES},
+            "cpu_us": {side: cpu and round(cpu, 1) for side in SIDES if (cpu := self.turns.runs[side].cpu_us)},
             "load": self.turns.loads,
         }
 

@@ -28,7 +28,8 @@ class Side(ABC):
         self.scratch = scratch
         self.python = str(python)
         self.queues = queues
-        self.databases = {role: PostgreSQL(POSTGRES.parts, f"bench_cqrs_{RUN}_{self.name}_{role}") for role in ROLES}
+        mine = f"bench_cqrs_{RUN}_{queues.broker}_{self.name}"
+        self.databases = {role: PostgreSQL(POSTGRES.parts, f"{mine}_{role}") for role in ROLES}
 
     def __enter__(self) -> Side:
         """Make both databases."""
@@ -94,8 +95,8 @@ class Side(ABC):
             connection.execute(f"TRUNCATE {', '.join(self.tables)}")
 
     @contextmanager
-    def worker(self, role: str, processes: int) -> Iterator[None]:
-        """A worker, as long as the block lasts."""
+    def worker(self, role: str, processes: int) -> Iterator[int]:
+        """A worker, as long as the block lasts; yields its process group."""
         log = self.scratch / f"{self.name}-worker.log"
-        with running(self.worker_argv(processes), self.environment(role), log):
-            yield
+        with running(self.worker_argv(processes), self.environment(role), log) as process:
+            yield process.pid

@@ -7,14 +7,34 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-Measure = Callable[[], float]
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: the figure itself, and the processor time of the worker for a row, where it has one."""
+
+    value: float
+    cpu_us: float | None = None
+
+
+Measure = Callable[[], Sample]
 
 
 @dataclass(frozen=True)
 class Runs:
     """What was measured, turn by turn."""
 
-    values: list[float] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[float]:
+        """The figures."""
+        return [sample.value for sample in self.samples]
+
+    @property
+    def cpu_us(self) -> float | None:
+        """The median of the processor times."""
+        times = [sample.cpu_us for sample in self.samples if sample.cpu_us is not None]
+        return statistics.median(times) if times else None
 
     @property
     def median(self) -> float:
@@ -42,7 +62,7 @@ def take_turns(measures: Mapping[str, Measure], turns: int, tell: Callable[[str]
     for turn in range(1, turns + 1):
         loads.append(round(os.getloadavg()[0], 1))
         for name, measure in measures.items():
-            value = measure()
-            runs[name].values.append(value)
-            tell(f"turn {turn} of {turns}, load {loads[-1]}: {name} {value:,.0f}")
+            sample = measure()
+            runs[name].samples.append(sample)
+            tell(f"turn {turn} of {turns}, load {loads[-1]}: {name} {sample.value:,.0f}")
     return Turns(runs, loads)

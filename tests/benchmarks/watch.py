@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.benchmarks.cpu import group_cpu_seconds
 from tests.benchmarks.side import Side
 from tests.harness.waiting import pace
 
@@ -20,21 +21,28 @@ class RunInvalid(RuntimeError):
 
 @dataclass(frozen=True)
 class Span:
-    """So many rows in so many seconds."""
+    """So many rows in so many seconds, for so much processor time of the worker."""
 
     rows: int
     seconds: float
+    cpu_seconds: float
 
     @property
     def rate(self) -> float:
         """Rows per second."""
         return self.rows / self.seconds
 
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of processor time for a row."""
+        return self.cpu_seconds / self.rows * 1e6
 
-def watch(side: Side, rows: int) -> Span:
+
+def watch(side: Side, rows: int, worker: int) -> Span:
     """From the first rows that are visible until all are, and all are confirmed. Raises RunInvalid.
 
-    The looks are cheap: whether there is any row, then whether the last is there; rows are counted at the ends.
+    ``worker`` is its process group. The looks are cheap: is there any row, then, is the last one there; rows are
+    counted at both ends only.
     """
     with side.connect() as connection:
 
@@ -45,14 +53,16 @@ def watch(side: Side, rows: int) -> Span:
             return bool(connection.execute(f"SELECT EXISTS (SELECT FROM account {condition})").fetchone()[0])
 
         _look(lambda: sees(""), START_SECONDS, "the first row")
-        start, at_start = time.monotonic(), count()
+        start, at_start, cpu = time.monotonic(), count(), group_cpu_seconds(worker)
+        if at_start >= rows:
+            raise RunInvalid(f"all {rows} rows were there at the first look: it takes more to measure")
         limit = STALL_SECONDS + rows / 50
         _look(lambda: side.unconfirmed() == 0 and sees(f"WHERE id = {rows}"), limit, "the last row, confirmed")
         _look(lambda: count() >= rows, STALL_SECONDS, f"{rows} rows")
-        seconds = time.monotonic() - start
+        seconds, cpu = time.monotonic() - start, group_cpu_seconds(worker) - cpu
         if count() != rows:
             raise RunInvalid(f"{count()} rows arrived of {rows}")
-    return Span(rows - at_start, seconds)
+    return Span(rows - at_start, seconds, cpu)
 
 
 def _look(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -5,12 +5,12 @@ import os
 from tests.benchmarks.project import (  # noqa: F401
     BROKER,
     DATABASES,
-    MASTER_QUEUE,
     QUEUE,
     ROLE,
     SECRET_KEY,
     TIME_ZONE,
     USE_TZ,
+    master_queue,
 )
 
 INSTALLED_APPS = ["django_celery_beat", "celery_cqrs", f"tests.benchmarks.ours.{ROLE}"]
@@ -22,5 +22,5 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CQRS = {"queue": QUEUE, "celery_app": "tests.benchmarks.ours.celery:app"}
 if ROLE == "master":
-    CQRS |= {"queue": MASTER_QUEUE, "master": {"publish": "relay", "replicas": {QUEUE: "__all__"}}}
+    CQRS |= {"queue": master_queue(QUEUE), "master": {"publish": "relay", "replicas": {QUEUE: "__all__"}}}
     CQRS |= {"transport": os.environ.get("BENCH_TRANSPORT", "celery_cqrs.transport.celery.CeleryTransport")}

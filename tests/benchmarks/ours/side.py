@@ -26,8 +26,8 @@ class Ours(Side):
     def publish(self, backlog: Path) -> None:
         self.queues.start()
         self.waiting: set[int] = set()
-        with Celery("bench", broker=self.queues.url, set_as_current=False) as app:
-            for line in backlog.open(encoding="utf-8"):
+        with backlog.open() as lines, Celery("bench", broker=self.queues.url, set_as_current=False) as app:
+            for line in lines:
                 payload = json.loads(line)
                 self.waiting.update(_ids(payload))
                 queue = Queue(self.queues.name, no_declare=True)

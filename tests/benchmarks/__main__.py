@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -20,6 +21,8 @@ from tests.services import POSTGRES, RABBITMQ, REDIS
 
 TURNS = 3
 LEAST_ROWS = 1_000
+BUSY = 1.5 * (os.cpu_count() or 1)
+"""One process applies, the database works for it, and the brokers and this program take a little."""
 
 
 def main() -> int:
@@ -33,6 +36,8 @@ def main() -> int:
     their_python()
     results = [result for broker in options.broker or BROKERS for result in _on_broker(broker, options)]
     print("\n" + "\n".join([row(*HEADER), *(result.line for result in results)]))
+    if any(result.turns and max(result.turns.loads) > BUSY for result in results):
+        print(f"\nThe machine was busy (load above {BUSY:g}): compare the processor times, and measure again.")
     settings = {"turns": options.turns, "share": options.share, "minutes": round((time.monotonic() - start) / 60, 1)}
     write(options.output, results, {**about(), "settings": settings})
     print(f"\n{options.output}, {settings['minutes']} min", flush=True)

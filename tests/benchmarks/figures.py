@@ -8,9 +8,26 @@ from dataclasses import dataclass
 from tests.benchmarks.apply import backlog
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.turns import Measure
+from tests.benchmarks.write import writing
 
 Measures = Mapping[str, Measure]
 BROKERS = ("redis", "rabbitmq")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Ours should be so many times ``of`` ("theirs" or "limit"), at least or ``at_most``."""
+
+    times: float
+    of: str
+    at_most: bool = False
+
+    def __str__(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {self.times:g} × {self.of}"
+
+    def is_met(self, ours: float, other: float) -> bool:
+        """Whether ours is good enough."""
+        return ours <= self.times * other if self.at_most else ours >= self.times * other
 
 
 @dataclass(frozen=True)
@@ -21,18 +38,28 @@ class Figure:
     unit: str
     measures: Callable[[Arena, Mapping[str, int]], Measures]
     rows: Mapping[str, int]
-    target: float
+    target: Target
     brokers: tuple[str, ...] = BROKERS
 
 
+BACKLOG = {"ours": 100_000, "theirs": 5_000, "limit": 100_000}
+TWICE = {"ours": 100_000, "theirs": 8_000, "limit": 100_000}
+HOOKS = {"ours": 10_000, "theirs": 5_000, "limit": 20_000}
+CREATED = {"ours": 10_000, "theirs": 2_000, "limit": 10_000}
+SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
+
 FIGURES = (
-    Figure("apply_backlog", "rows/s", backlog(), {"ours": 100_000, "theirs": 5_000, "limit": 100_000}, 50),
-    Figure(
-        "apply_backlog_2",
-        "rows/s",
-        backlog(processes=2),
-        {"ours": 100_000, "theirs": 8_000, "limit": 100_000},
-        50,
+    Figure("apply_backlog", "rows/s", backlog(), BACKLOG, Target(50, "theirs")),
+    Figure("apply_backlog_2", "rows/s", backlog(processes=2), TWICE, Target(50, "theirs")),
+    Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs")),
+    Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit")),
+    *(
+        Figure(f"{name}_{mode}", "ms", writing(way, mode=mode), SAVED, Target(times, "limit", at_most=True))
+        for mode in ("relay", "commit")
+        for name, way, times in (
+            ("save", "save", 2.2),
+            ("create_inside", "create_inside", 1.6),
+            ("update_inside", "update_inside", 2.0),
+        )
     ),
-    Figure("apply_hooks", "rows/s", backlog(role="hooked"), {"ours": 10_000, "theirs": 5_000, "limit": 20_000}, 3),
 )

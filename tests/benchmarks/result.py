@@ -12,8 +12,21 @@ from tests.benchmarks.figures import Figure
 from tests.benchmarks.turns import Runs, Turns
 
 SIDES = ("ours", "theirs", "limit")
-WIDTHS = (26, 26, 26, 26, 8, 8, 8)
-HEADER = ("figure", "ours (lowest–highest)", "theirs", "limit", "ratio", "target", "unit")
+COLUMNS = {
+    "figure": 24,
+    "ours (lowest–highest)": 24,
+    "theirs": 22,
+    "limit": 24,
+    "unit": 7,
+    "ratio": 6,
+    "of limit": 8,
+    "target": 14,
+    "met": 3,
+    "CPU µs ours": 11,
+    "theirs ": 7,
+    "load": 5,
+}
+HEADER = tuple(COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -32,17 +45,32 @@ class Result:
         assert self.turns is not None
         return self.turns.runs["ours"].median / self.turns.runs["theirs"].median
 
+    @property
+    def of_limit(self) -> float:
+        """The same to the limit."""
+        assert self.turns is not None
+        return self.turns.runs["ours"].median / self.turns.runs["limit"].median
+
+    @property
+    def is_met(self) -> bool:
+        """Whether ours reaches its target."""
+        assert self.turns is not None
+        runs = self.turns.runs
+        return self.figure.target.is_met(runs["ours"].median, runs[self.figure.target.of].median)
+
     def to_dict(self) -> dict[str, Any]:
         """The entry of build/bench.json."""
         if self.turns is None:
             return {"invalid": self.error}
         return {
-            **{side: round(self.turns.runs[side].median, 1) for side in SIDES},
+            **{side: round(self.turns.runs[side].median, 3) for side in SIDES},
             "ratio": round(self.ratio, 2),
-            "target": self.figure.target,
+            "of_limit": round(self.of_limit, 2),
+            "target": str(self.figure.target),
+            "met": self.is_met,
             "unit": self.figure.unit,
             "rows": dict(self.rows),
-            "runs": {side: [round(value, 1) for value in self.turns.runs[side].values] for side in SIDES},
+            "runs": {side: [round(value, 3) for value in self.turns.runs[side].values] for side in SIDES},
             "cpu_us": {side: cpu and round(cpu, 1) for side in SIDES if (cpu := self.turns.runs[side].cpu_us)},
             "load": self.turns.loads,
         }
@@ -53,18 +81,21 @@ class Result:
         if self.turns is None:
             return f"{self.name:<26} INVALID: {self.error}"
         cells = [_cell(self.turns.runs[side]) for side in SIDES]
-        return row(self.name, *cells, f"{self.ratio:.1f}", f"{self.figure.target:g}", self.figure.unit)
+        numbers = [f"{self.ratio:.1f}", f"{self.of_limit:.2f}", str(self.figure.target), "yes" if self.is_met else "no"]
+        times = [f"{self.turns.runs[side].cpu_us or 0:,.0f}" for side in ("ours", "theirs")]
+        return row(self.name, *cells, self.figure.unit, *numbers, *times, f"{max(self.turns.loads):g}")
 
 
 def row(*cells: str) -> str:
     """Cells under their headings: the first to the left, the others to the right."""
-    first, *others = zip(cells, WIDTHS, strict=True)
+    first, *others = zip(cells, COLUMNS.values(), strict=True)
     return " ".join([f"{first[0]:<{first[1]}}", *(f"{text:>{width}}" for text, width in others)]).rstrip()
 
 
 def _cell(runs: Runs) -> str:
     low, high = runs.spread
-    return f"{runs.median:,.0f} ({low:,.0f}–{high:,.0f})"
+    places = 0 if runs.median >= 100 else 2
+    return f"{runs.median:,.{places}f} ({low:,.{places}f}–{high:,.{places}f})"
 
 
 def write(path: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:

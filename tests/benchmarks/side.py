@@ -92,7 +92,8 @@ class Side(ABC):
     def empty(self, role: str = "replica") -> None:
         """Forget the rows of earlier turns."""
         with self.connect(role) as connection:
-            connection.execute(f"TRUNCATE {', '.join(self.tables)}")
+            plain = ("plain_account",) if role == "master" else ()
+            connection.execute(f"TRUNCATE {', '.join((*self.tables, *plain))}")
 
     @contextmanager
     def worker(self, role: str, processes: int) -> Iterator[int]:

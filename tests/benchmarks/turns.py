@@ -64,5 +64,5 @@ def take_turns(measures: Mapping[str, Measure], turns: int, tell: Callable[[str]
         for name, measure in measures.items():
             sample = measure()
             runs[name].samples.append(sample)
-            tell(f"turn {turn} of {turns}, load {loads[-1]}: {name} {sample.value:,.0f}")
+            tell(f"turn {turn} of {turns}, load {loads[-1]}: {name} {sample.value:,.5g}")
     return Turns(runs, loads)

@@ -22,5 +22,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CQRS = {"queue": QUEUE, "celery_app": "tests.benchmarks.ours.celery:app"}
 if ROLE == "master":
-    CQRS |= {"queue": master_queue(QUEUE), "master": {"publish": "relay", "replicas": {QUEUE: "__all__"}}}
+    CQRS |= {
+        "queue": master_queue(QUEUE),
+        "master": {"publish": os.environ.get("BENCH_PUBLISH", "relay"), "replicas": {QUEUE: "__all__"}},
+    }
     CQRS |= {"transport": os.environ.get("BENCH_TRANSPORT", "celery_cqrs.transport.celery.CeleryTransport")}

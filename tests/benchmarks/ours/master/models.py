@@ -10,3 +10,10 @@ class Account(MasterMixin, AccountColumns):
 
     class Meta:
         db_table = "account"
+
+
+class PlainAccount(AccountColumns):
+    """The same without capture."""
+
+    class Meta:
+        db_table = "plain_account"

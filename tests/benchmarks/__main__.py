@@ -31,17 +31,29 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM: everything that was started is stopped"))
     if complaints := [server.complaint for server in (POSTGRES, REDIS, RABBITMQ) if not server.answers]:
         sys.exit("; ".join(complaints))
-    start = time.monotonic()
-    _say("the environment of django-cqrs …")
-    their_python()
-    results = [result for broker in options.broker or BROKERS for result in _on_broker(broker, options)]
+    try:
+        _say("the environment of django-cqrs …")
+        their_python()
+    except CommandFailed as error:
+        sys.exit(f"django-cqrs cannot be installed: {error}")
+    results = _measure_all(options)
     print("\n" + "\n".join([row(*HEADER), *(result.line for result in results)]))
     if any(result.turns and max(result.turns.loads) > BUSY for result in results):
         print(f"\nThe machine was busy (load above {BUSY:g}): compare the processor times, and measure again.")
-    settings = {"turns": options.turns, "share": options.share, "minutes": round((time.monotonic() - start) / 60, 1)}
-    write(options.output, results, {**about(), "settings": settings})
-    print(f"\n{options.output}, {settings['minutes']} min", flush=True)
+    print(f"\n{options.output}", flush=True)
     return 1 if any(result.turns is None for result in results) else 0
+
+
+def _measure_all(options: argparse.Namespace) -> list[Result]:
+    """Figure by figure, each written down as soon as it is known."""
+    start, results, facts = time.monotonic(), [], about()
+    for broker in options.broker or BROKERS:
+        for result in _on_broker(broker, options):
+            results.append(result)
+            minutes = round((time.monotonic() - start) / 60, 1)
+            settings = {"turns": options.turns, "share": options.share, "minutes": minutes}
+            write(options.output, results, {**facts, "settings": settings})
+    return results
 
 
 def _options() -> argparse.Namespace:

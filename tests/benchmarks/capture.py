@@ -1,10 +1,16 @@
-"""``python -m tests.benchmarks.capture ROWS``: in either project, create the accounts 1 to ROWS on the master."""
+"""``python -m tests.benchmarks.capture FIRST LAST``: in either project, create these accounts on the master.
+
+The moment before the first goes to the file that BENCH_RESULT names, if it names one.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import django
@@ -28,14 +34,16 @@ def account(key: int) -> dict[str, Any]:
     }
 
 
-def main(rows: int) -> None:
+def main(first: int, last: int) -> None:
     """In portions, as a project would."""
     django.setup()
     model = apps.get_model("master", "Account")
-    for first in range(1, rows + 1, CHUNK_ROWS):
-        keys = range(first, min(first + CHUNK_ROWS, rows + 1))
+    if path := os.environ.get("BENCH_RESULT"):
+        Path(path).write_text(str(time.time()))
+    for start in range(first, last + 1, CHUNK_ROWS):
+        keys = range(start, min(start + CHUNK_ROWS, last + 1))
         model.cqrs.bulk_create([model(**account(key)) for key in keys])
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

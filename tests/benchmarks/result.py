@@ -56,7 +56,8 @@ class Result:
         """Whether ours reaches its target."""
         assert self.turns is not None
         runs = self.turns.runs
-        return self.figure.target.is_met(runs["ours"].median, runs[self.figure.target.of].median)
+        of = self.figure.target.of
+        return self.figure.target.is_met(runs["ours"].median, runs[of].median if of in runs else 1)
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of build/bench.json."""

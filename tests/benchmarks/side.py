@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,9 @@ class Side(ABC):
 
     name: ClassVar[str]
     tables: ClassVar[Sequence[str]]
-    """The replica's tables that are emptied before each turn."""
+    """What is emptied before each turn, on both sides of the broker."""
+    outbox: ClassVar[str | None] = None
+    """The table of what the master keeps until it is confirmed, if there is one."""
 
     def __init__(self, scratch: Path, python: Path, queues: Queues) -> None:
         self.scratch = scratch
@@ -78,6 +80,10 @@ class Side(ABC):
         log = self.scratch / f"{self.name}-commands.log"
         run([self.python, "-m", module, *arguments], self.environment(role, **extra), log)
 
+    def capture(self, first: int, last: int, **extra: str) -> None:
+        """Create these accounts on the master."""
+        self.python_module("tests.benchmarks.capture", str(first), str(last), role="master", **extra)
+
     def record(self, rows: int) -> Path:
         """What the master sends when it creates the accounts 1 to ``rows``: a line a message to the broker."""
         path = self.scratch / f"{self.name}-{rows}.jsonl"
@@ -85,7 +91,7 @@ class Side(ABC):
             self.empty("master")
             recorder = f"tests.benchmarks.{self.name}.recorder.Recorder"
             to_file = {"BENCH_TRANSPORT": recorder, "BENCH_BACKLOG": str(path)}
-            self.python_module("tests.benchmarks.capture", str(rows), role="master", **to_file)
+            self.capture(1, rows, **to_file)
             self.publish_captured(**to_file)
         return path
 
@@ -98,6 +104,15 @@ class Side(ABC):
     @contextmanager
     def worker(self, role: str, processes: int) -> Iterator[int]:
         """A worker, as long as the block lasts; yields its process group."""
-        log = self.scratch / f"{self.name}-worker.log"
-        with running(self.worker_argv(processes), self.environment(role), log) as process:
+        with self.running("worker", self.worker_argv(processes), role) as process:
+            yield process
+
+    @contextmanager
+    def running(self, name: str, argv: Sequence[str], role: str) -> Iterator[int]:
+        """A process of the project, as long as the block lasts; yields its process group."""
+        with running(argv, self.environment(role), self.scratch / f"{self.name}-{name}.log") as process:
             yield process.pid
+
+    @abstractmethod
+    def whole_chain(self) -> AbstractContextManager[object]:
+        """All processes that a change needs on its way from master to replica and, with us, back."""

@@ -18,7 +18,7 @@ from tests.benchmarks.turns import take_turns
 from tests.benchmarks.watch import RunInvalid, watch
 
 MOST_ROWS = {"ours": 5_000, "theirs": 60, "limit": 1_000}
-OF_A_KIND = ("apply_backlog", "apply_hooks", "bulk_create", "save_commit")
+OF_A_KIND = ("apply_backlog", "apply_hooks", "bulk_create", "save_commit", "end_to_end_bulk")
 CHOSEN = [figure for figure in FIGURES if figure.name in OF_A_KIND]
 STRAY = """
     INSERT INTO account (id, number, owner, email, currency, balance, active, opened_at, cqrs_revision, cqrs_updated)
@@ -78,4 +78,5 @@ def test_a_target_says_what_ours_is_compared_with_and_in_which_direction():
     assert not Target(50, "theirs").is_met(499, 10)
     assert Target(2, "limit", at_most=True).is_met(2, 1)
     assert not Target(2, "limit", at_most=True).is_met(2.1, 1)
+    assert str(Target(10_000)) == "≥ 10,000"
     assert str(Target(2.2, "limit", at_most=True)) == "≤ 2.2 × limit"

@@ -52,20 +52,21 @@ def watch(side: Side, rows: int, worker: int) -> Span:
         def sees(condition: str) -> bool:
             return bool(connection.execute(f"SELECT EXISTS (SELECT FROM account {condition})").fetchone()[0])
 
-        _look(lambda: sees(""), START_SECONDS, "the first row")
+        look(lambda: sees(""), START_SECONDS, "the first row")
         start, at_start, cpu = time.monotonic(), count(), group_cpu_seconds(worker)
         if at_start >= rows:
             raise RunInvalid(f"all {rows} rows were there at the first look: it takes more to measure")
         limit = STALL_SECONDS + rows / 50
-        _look(lambda: side.unconfirmed() == 0 and sees(f"WHERE id = {rows}"), limit, "the last row, confirmed")
-        _look(lambda: count() >= rows, STALL_SECONDS, f"{rows} rows")
+        look(lambda: side.unconfirmed() == 0 and sees(f"WHERE id = {rows}"), limit, "the last row, confirmed")
+        look(lambda: count() >= rows, STALL_SECONDS, f"{rows} rows")
         seconds, cpu = time.monotonic() - start, group_cpu_seconds(worker) - cpu
         if count() != rows:
             raise RunInvalid(f"{count()} rows arrived of {rows}")
     return Span(rows - at_start, seconds, cpu)
 
 
-def _look(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def look(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Look until it holds. Raises RunInvalid when it takes longer."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

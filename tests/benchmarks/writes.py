@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import django
-import kombu
 from django.apps import apps
 from django.db import transaction
 
+from tests.benchmarks.binding import bind_queue
 from tests.benchmarks.capture import account
-from tests.benchmarks.project import BROKER, CQRS_ID, QUEUE
 
 WARM_UP_ROWS = 50
 
@@ -70,13 +69,6 @@ def median_ms(calls: Iterable[Callable[[], Any]]) -> float:
         call()
         times.append(time.perf_counter() - start)
     return statistics.median(times) * 1_000
-
-
-def bind_queue() -> None:
-    """Let the replica's queue take what is sent to the topic exchange of django-cqrs, as its consumer would."""
-    exchange = kombu.Exchange(QUEUE, type="topic", durable=True)
-    with kombu.Connection(BROKER) as connection:
-        kombu.Queue(QUEUE, exchange=exchange, routing_key=CQRS_ID)(connection.default_channel).declare()
 
 
 WAYS = {way.__name__: way for way in (bulk_create, save, create_inside, update_inside)}

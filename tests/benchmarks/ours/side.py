@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from celery import Celery
@@ -14,11 +15,16 @@ from tests.benchmarks.side import Side
 
 class Ours(Side):
     name = "ours"
+    outbox = "celery_cqrs_outbox"
     tables = ("account", "celery_cqrs_outbox", "celery_cqrs_tombstone", "celery_cqrs_letter")
 
     def worker_argv(self, processes: int) -> Sequence[str]:
+        return self.argv_on(self.queues.name, processes)
+
+    def argv_on(self, queue: str, processes: int) -> Sequence[str]:
+        """A worker's command, with its queue."""
         app = "tests.benchmarks.ours.celery"
-        return [self.python, "-m", "celery", "-A", app, "worker", "-Q", self.queues.name, "-c", str(processes)]
+        return [self.python, "-m", "celery", "-A", app, "worker", "-Q", queue, "-c", str(processes)]
 
     def publish_captured(self, **extra: str) -> None:
         self.python_module("django", "cqrs_relay", "--once", role="master", **extra)
@@ -39,6 +45,16 @@ class Ours(Side):
             for batch in confirmation["batches"]:
                 self.waiting.difference_update(batch["outbox_ids"])
         return len(self.waiting)
+
+    @contextmanager
+    def whole_chain(self) -> Iterator[None]:
+        relay = [self.python, "-m", "django", "cqrs_relay"]
+        with (
+            self.worker("replica", 1),
+            self.running("master", self.argv_on(self.queues.master_name, 1), "master"),
+            self.running("relay", relay, "master"),
+        ):
+            yield
 
 
 def _ids(payload: dict[str, list[dict[str, list[int]]]]) -> Iterator[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.benchmarks.side import Side
@@ -22,3 +23,9 @@ class Theirs(Side):
 
     def unconfirmed(self) -> int:
         return 0
+
+    @contextmanager
+    def whole_chain(self) -> Iterator[None]:
+        self.python_module("tests.benchmarks.binding", role="master")
+        with self.worker("replica", 1):
+            yield

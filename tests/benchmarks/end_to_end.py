@@ -1,0 +1,59 @@
+"""end_to_end_bulk: from `cqrs.bulk_create` on the master until the last row is on the replica and the outbox empty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from tests.benchmarks.arena import Arena
+from tests.benchmarks.limit import upsert_rate
+from tests.benchmarks.side import Side
+from tests.benchmarks.turns import Measure, Sample
+from tests.benchmarks.watch import STALL_SECONDS, START_SECONDS, RunInvalid, look
+from tests.benchmarks.write import write
+
+WARM_UP_KEY = -1
+
+
+def end_to_end(arena: Arena, rows: Mapping[str, int]) -> Mapping[str, Measure]:
+    """The limit is the slower of what both ends do alone: a plain `bulk_create`, and the guarded upsert."""
+    return {
+        "ours": partial(chain_rate, arena.ours, rows["ours"]),
+        "theirs": partial(chain_rate, arena.theirs, rows["theirs"]),
+        "limit": partial(slower_end, arena.ours, rows["limit"]),
+    }
+
+
+def chain_rate(side: Side, rows: int) -> Sample:
+    """Rows per second; a first row, not counted, shows that all processes are up."""
+    for role in ("master", "replica"):
+        side.empty(role)
+    side.queues.start()
+    start = side.scratch / "start.txt"
+    with side.whole_chain(), side.connect() as replica, side.connect("master") as master:
+
+        def has_arrived(key: int) -> bool:
+            (found,) = replica.execute("SELECT EXISTS (SELECT FROM account WHERE id = %s)", [key]).fetchone()
+            return bool(found) and _is_empty(master, side.outbox)
+
+        side.capture(WARM_UP_KEY, WARM_UP_KEY)
+        look(lambda: has_arrived(WARM_UP_KEY), START_SECONDS, "the warm-up row")
+        side.capture(1, rows, BENCH_RESULT=str(start))
+        look(lambda: has_arrived(rows), STALL_SECONDS + rows / 20, f"row {rows} and an empty outbox")
+        seconds = time.time() - float(start.read_text())
+        (count,) = replica.execute("SELECT count(*) FROM account").fetchone()
+    if count != rows + 1:
+        raise RunInvalid(f"{count - 1} rows arrived of {rows}")
+    return Sample(rows / seconds)
+
+
+def _is_empty(connection: Any, table: str | None) -> bool:
+    return table is None or not connection.execute(f"SELECT EXISTS (SELECT FROM {table})").fetchone()[0]
+
+
+def slower_end(side: Side, rows: int) -> Sample:
+    """Rows per second of the slower end, alone."""
+    ends = [write(side, "bulk_create", "PlainAccount", rows, "relay"), upsert_rate(side, rows=rows)]
+    return min(ends, key=lambda sample: sample.value)

@@ -88,7 +88,7 @@ def _parts(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
     part: list[Prepared] = []
     size = 0
     for prepared in messages:
-        length = len(json.dumps(prepared.message.to_dict()))
+        length = len(json.dumps(prepared.wire))
         is_full = len(part) >= portion.of(conf.master.batch_size)
         if part and (is_full or size + length > portion.of(conf.master.batch_bytes)):
             yield part
@@ -169,7 +169,7 @@ def _batch(using: str, stamp: datetime, parcel: Parcel) -> Batch:
         reply_to=conf.service.queue,
         outbox=using,
         sent_at=stamp.isoformat(),
-        messages=tuple(prepared.message.to_dict() for prepared in parcel.messages),
+        messages=tuple(prepared.wire for prepared in parcel.messages),
         attempt=max(row.attempts for row in parcel.rows),
         queue=parcel.queue if parcel.direct else None,
     )

@@ -5,12 +5,14 @@ The ORM's own way (bulk_create after a SELECT) costs a round trip more and reads
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from celery_cqrs import tombstones
 from celery_cqrs.database import clock
+from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.database.isolation import reads_committed
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
@@ -21,6 +23,9 @@ COLUMNS = (
     "kind, queue, cqrs_id, pk, signal_type, revision, previous_data, custom, meta, correlation_id, direct, "
     "captured_at, available_at, attempts, error"
 )
+PLAIN_KEYS = (int, str, uuid.UUID)
+"""Kinds of keys whose text PostgreSQL reads as it is."""
+
 REVISION = {
     SignalType.SAVE: "CASE WHEN t.revision >= m.{revision} THEN -(t.revision + 1) ELSE m.{revision} END",
     SignalType.SYNC: "m.{revision}",
@@ -103,17 +108,15 @@ def _write_without_returning(
 
 
 def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence[Row]) -> tuple[str, list[Any]]:
-    """PostgreSQL and SQLite: the rows as a table of values, joined with the model and the tombstones."""
+    """PostgreSQL and SQLite: the rows as a table, joined with the model and the tombstones."""
     names = _names(connection, model)
-    values, parameters = [], []
-    key = f"CAST(%s AS {names['key_type']})" if connection.vendor == "postgresql" else "%s"
-    for row in rows:
-        values.append(f"({key}, %s, %s, %s, %s, %s, %s, %s)")
-        parameters += [_database_key(connection, model, row), *row.plain()]
+    keys = [_database_key(connection, model, row) for row in rows]
+    are_plain = len(rows) > 1 and all(isinstance(key, PLAIN_KEYS) for key in keys)
+    build = _unnested if connection.vendor == "postgresql" and are_plain else _listed
+    table, parameters = build(connection, names, keys, rows)
     sql = (
         f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) "
-        f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, direct) "
-        f"AS (VALUES {', '.join(values)}) "
+        f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, direct) AS ({table}) "
         f"SELECT 'sync', c.queue, %s, c.pk, %s, {_revision(signal_type, names)}, c.previous_data, c.custom, c.meta, "
         f"c.correlation_id, c.direct, {names['now']}, {names['now']}, 0, '' "
         f"FROM c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
@@ -121,6 +124,26 @@ def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
     if connection.vendor == "postgresql" and signal_type is SignalType.DELETE:
         sql += " FOR UPDATE OF m"
     return sql, [*parameters, model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
+
+
+def _listed(
+    connection: Any, names: Mapping[str, Any], keys: Sequence[Any], rows: Sequence[Row]
+) -> tuple[str, list[Any]]:
+    """A value for each column of each row."""
+    key = f"CAST(%s AS {names['key_type']})" if connection.vendor == "postgresql" else "%s"
+    values = ", ".join([f"({key}, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
+    parameters = [value for key, row in zip(keys, rows, strict=True) for value in (key, *row.plain())]
+    return f"VALUES {values}", parameters
+
+
+def _unnested(
+    connection: Any, names: Mapping[str, Any], keys: Sequence[Any], rows: Sequence[Row]
+) -> tuple[str, list[Any]]:
+    """PostgreSQL: an array for each column."""
+    *texts, direct = zip(*(row.plain() for row in rows), strict=True)
+    columns = [list(map(str, keys)), *texts, ["t" if one else "f" for one in direct]]
+    marks = [f"%s::{names['key_type']}[]", *["%s::text[]"] * len(texts), "%s::boolean[]"]
+    return f"SELECT * FROM unnest({', '.join(marks)})", [array_of_texts(column) for column in columns]
 
 
 def _united(connection: Any, model: Any, signal_type: SignalType, rows: Sequence[Row]) -> tuple[str, list[Any]]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -34,6 +35,11 @@ class Prepared:
     queue: str
     message: Message
     rows: tuple[Outbox, ...]
+
+    @cached_property
+    def wire(self) -> dict[str, Any]:
+        """The message as it travels."""
+        return self.message.to_dict()
 
 
 @dataclass

@@ -5,7 +5,7 @@ Claiming commits before anything talks to the broker, so that no lock is held wh
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +38,8 @@ def claim(using: str, limit: int, older_than_seconds: float = 0, queues: Collect
     with write_transaction(using):
         picked = list(due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))[:limit])
         rows = {row.id: row for row in picked}
-        rows |= {row.id: row for row in _siblings(using, rows)}
+        keys = {_key(row) for row in picked}
+        rows |= {row.id: row for row in _siblings(using, picked) if _key(row) in keys}
         stamp = clock.for_field(clock.now(using))  # after the rows are locked: none of them was captured later
         for chosen in _by_ids(using, list(rows)):
             chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
@@ -127,15 +128,10 @@ def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
         yield among(Outbox.objects.using(using), "id", ids[start : start + IDS_PER_STATEMENT])
 
 
-def _siblings(using: str, picked: Mapping[int, Outbox]) -> Iterator[Outbox]:
-    """The other pending rows of the keys of ``picked``."""
-    keys = {_key(row) for row in picked.values()}
-    alike = _pending(using).filter(queue__in={key[0] for key in keys}, cqrs_id__in={key[1] for key in keys})
-    alike = among(alike, "pk_text", {key[2] for key in keys})
-    locked = alike.order_by("id").select_for_update(skip_locked=_skips(using))[: SIBLINGS_PER_ROW * len(picked)]
-    found = locked.values_list("id", "queue", "cqrs_id", "pk_text")
-    ids = [row_id for row_id, *key in found if row_id not in picked and tuple(key) in keys]
-    return (row for chosen in _by_ids(using, ids) for row in chosen)
+def _siblings(using: str, picked: Sequence[Outbox]) -> QuerySet[Outbox]:
+    rows = _pending(using).filter(queue__in={row.queue for row in picked}, cqrs_id__in={row.cqrs_id for row in picked})
+    keys = among(rows, "pk_text", {row.pk_text for row in picked})
+    return keys.order_by("id").select_for_update(skip_locked=_skips(using))[: SIBLINGS_PER_ROW * len(picked)]
 
 
 def _resting(using: str, moment: datetime) -> list[str]:

@@ -74,11 +74,20 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("retrying", "retrying"), ("dead", "dead"), ("asked", "asked")], max_length=8
+                        choices=[
+                            ("retrying", "retrying"),
+                            ("waiting", "waiting"),
+                            ("dead", "dead"),
+                            ("asked", "asked"),
+                        ],
+                        max_length=8,
                     ),
                 ),
                 ("attempts", models.IntegerField(default=0)),
                 ("not_before", models.DateTimeField(null=True)),
+                ("parent", celery_cqrs.models.KeyField(blank=True, default="", max_length=200)),
+                ("parent_key", celery_cqrs.models.KeyField(blank=True, default="", max_length=255)),
+                ("waits_until", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
             ],
@@ -87,6 +96,7 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["state", "not_before"], name="celery_cqrs_letter_due"),
                     models.Index(fields=["state", "updated_at"], name="celery_cqrs_letter_age"),
+                    models.Index(fields=["queue", "state", "parent", "parent_key"], name="celery_cqrs_letter_parent"),
                 ],
                 "constraints": [
                     models.UniqueConstraint(fields=("pk_text", "cqrs_id", "queue"), name="celery_cqrs_letter_key")

@@ -16,26 +16,28 @@ from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
-from celery_cqrs.outcome import Dead, Retry
+from celery_cqrs.outcome import Dead, Retry, Waiting
 from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
-WAITING = (Letter.RETRYING, Letter.ASKED)
+TRIED = (Letter.RETRYING, Letter.ASKED)
+NOT_WAITING: dict[str, Any] = {"parent": "", "parent_key": "", "waits_until": None}
 
 
-def keep(using: str, message: Message, outcome: Retry | Dead) -> None:
+def keep(using: str, message: Message, outcome: Retry | Waiting | Dead) -> None:
     """Write the letter of a failed message, unless a newer message of its key waits already."""
+    tries = message.retries + (not isinstance(outcome, Waiting))
     payload = {
         **message.to_dict(),
-        "retries": message.retries + 1,
+        "retries": tries,
         "queue": message.queue,
         "sent_at": decode.text(message.sent_at),
         "reply_to": message.reply_to,
         "outbox": message.outbox,
     }
     values = {"signal_type": str(message.signal_type), "revision": message.revision, "payload": payload}
-    _write(using, message.cqrs_id, message.instance_pk, outcome, {**values, "attempts": message.retries + 1})
+    _write(using, message.cqrs_id, message.instance_pk, outcome, {**values, "attempts": tries})
 
 
 def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
@@ -48,7 +50,7 @@ def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
 
 def bury(using: str, letter: Letter, reason: str) -> None:
     """Make ``letter`` a dead one."""
-    dead = {"state": Letter.DEAD, "reason": clean_key(reason, ERROR_LENGTH), "not_before": None}
+    dead = {"state": Letter.DEAD, "reason": clean_key(reason, ERROR_LENGTH), "not_before": None, **NOT_WAITING}
     _unchanged(using, letter).update(**dead, updated_at=timezone.now())
 
 
@@ -57,7 +59,7 @@ def note_asked(using: str, asked: Sequence[Letter]) -> None:
     again = timezone.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
     for letter in asked:
         questions = letter.attempts + 1 if letter.state == Letter.ASKED else 1
-        _unchanged(using, letter).update(state=Letter.ASKED, attempts=questions, not_before=again)
+        _unchanged(using, letter).update(state=Letter.ASKED, attempts=questions, not_before=again, **NOT_WAITING)
 
 
 def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
@@ -83,7 +85,7 @@ def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
 def claim_due(using: str, now: datetime, limit: int) -> list[Letter]:
     """Up to ``limit`` due letters, leased for LEASE_SECONDS, so that two workers do not try the same ones."""
     skips = connections[using].features.has_select_for_update_skip_locked
-    due = _of_queue(using).filter(state__in=WAITING, not_before__lte=now).order_by("not_before", "id")
+    due = _of_queue(using).filter(state__in=TRIED, not_before__lte=now).order_by("not_before", "id")
     if not due.exists():
         return []
     with write_transaction(using):
@@ -109,7 +111,8 @@ def to_message(letter: Letter) -> Message:
     named = {name: decode.optional(wire, name, str) for name in ("queue", "reply_to", "outbox")}
     sent_at = decode.moment(wire, "sent_at") or clock.from_field(letter.created_at)
     tries = 0 if letter.state == Letter.ASKED else letter.attempts
-    return replace(Message.from_message(wire, **named, sent_at=sent_at), retries=tries)
+    waits_until = clock.from_field(letter.waits_until)
+    return replace(Message.from_message(wire, **named, sent_at=sent_at), retries=tries, waits_until=waits_until)
 
 
 def prune(using: str, portion: int = 1_000) -> int:
@@ -124,7 +127,7 @@ def prune(using: str, portion: int = 1_000) -> int:
     return total
 
 
-def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dict[str, Any]) -> None:
+def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Waiting | Dead, values: dict[str, Any]) -> None:
     key: dict[str, Any] = {
         "queue": conf.service.queue,
         "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
@@ -132,18 +135,37 @@ def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dic
     }
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
-        if waiting is not None and _outranks(waiting, values):
+        if waiting is not None and _outranks(waiting, values, outcome):
             return
-        state: dict[str, Any] = {"state": Letter.DEAD, "not_before": None}
-        if isinstance(outcome, Retry):
-            not_before = timezone.now() + timedelta(seconds=outcome.after_seconds)
-            state = {"state": Letter.RETRYING, "not_before": not_before}
-        state["reason"] = clean_key(outcome.reason, ERROR_LENGTH)
+        state = _state_of(outcome, waiting)
         Letter.objects.using(using).update_or_create(**key, defaults={**values, **state})
 
 
-def _outranks(waiting: Letter, values: dict[str, Any]) -> bool:
-    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it."""
+def _state_of(outcome: Retry | Waiting | Dead, waiting: Letter | None) -> dict[str, Any]:
+    """What the letter waits for. A newer message for the same parent has no more time than the older one had."""
+    state: dict[str, Any] = {"reason": clean_key(outcome.reason, ERROR_LENGTH), **NOT_WAITING}
+    match outcome:
+        case Retry(after_seconds=seconds):
+            return {**state, "state": Letter.RETRYING, "not_before": timezone.now() + timedelta(seconds=seconds)}
+        case Waiting(parent=parent, until=until):
+            named = {"parent": parent.place, "parent_key": parent.key}
+            moment = _waited_until(waiting, named) or clock.for_field(until)
+            return {**state, **named, "state": Letter.WAITING, "not_before": moment, "waits_until": moment}
+        case _:
+            return {**state, "state": Letter.DEAD, "not_before": None}
+
+
+def _waited_until(waiting: Letter | None, named: dict[str, str]) -> datetime | None:
+    if waiting is None or (waiting.parent, waiting.parent_key) != (named["parent"], named["parent_key"]):
+        return None
+    return waiting.waits_until
+
+
+def _outranks(waiting: Letter, values: dict[str, Any], outcome: Retry | Waiting | Dead) -> bool:
+    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it.
+
+    What waits for its parent has not been tried more often by that; only what is dead already stays so.
+    """
     if waiting.state == Letter.ASKED:
         return bool(waiting.revision > values.get("revision", -1))
     signal_type, revision = values.get("signal_type", ""), values.get("revision", -1)
@@ -153,7 +175,9 @@ def _outranks(waiting: Letter, values: dict[str, Any]) -> bool:
     )
     if ranks[0] != ranks[1]:
         return ranks[0] > ranks[1]
-    return bool(signal_type) and waiting.signal_type == signal_type and bool(waiting.attempts >= values["attempts"])
+    may_equal = isinstance(outcome, Waiting) and waiting.state != Letter.DEAD
+    tries = waiting.attempts - may_equal
+    return bool(signal_type) and waiting.signal_type == signal_type and bool(tries >= values["attempts"])
 
 
 def _of_queue(using: str) -> Any:

@@ -82,7 +82,10 @@ class Dead:
     confirms = True
 
 
-Outcome = Applied | Skipped | Retry | Waiting | Dead
+Kept = Retry | Waiting | Dead
+"""What leaves a letter."""
+
+Outcome = Applied | Skipped | Kept
 
 
 @dataclass(frozen=True)

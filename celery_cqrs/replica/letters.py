@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,33 +12,36 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from celery_cqrs import conf, decode
+from celery_cqrs.border import result_or_error
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
-from celery_cqrs.outcome import Dead, Retry, Waiting
+from celery_cqrs.outcome import Dead, Kept, Retry, Waiting
 from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
+ROWS_AT_ONCE = 100
 TRIED = (Letter.RETRYING, Letter.ASKED)
 NOT_WAITING: dict[str, Any] = {"parent": "", "parent_key": "", "waits_until": None}
 
 
-def keep(using: str, message: Message, outcome: Retry | Waiting | Dead) -> None:
+def keep_all(using: str, failures: Sequence[tuple[Message, Kept]]) -> None:
+    """As ``keep`` for each of them; those of a flood, whose keys have no letter yet, in a few statements."""
+    left = list(failures)
+    fresh = _without_letters(using, failures) if len(failures) > 1 else []
+    if fresh and not isinstance(result_or_error(_insert, using, fresh), Exception):
+        kept = {id(message) for message, _ in fresh}
+        left = [one for one in failures if id(one[0]) not in kept]
+    for message, outcome in left:
+        keep(using, message, outcome)
+
+
+def keep(using: str, message: Message, outcome: Kept) -> None:
     """Write the letter of a failed message, unless a newer message of its key waits already."""
-    tries = message.retries + (not isinstance(outcome, Waiting))
-    payload = {
-        **message.to_dict(),
-        "retries": tries,
-        "queue": message.queue,
-        "sent_at": decode.text(message.sent_at),
-        "reply_to": message.reply_to,
-        "outbox": message.outbox,
-    }
-    values = {"signal_type": str(message.signal_type), "revision": message.revision, "payload": payload}
-    _write(using, message.cqrs_id, message.instance_pk, outcome, {**values, "attempts": tries})
+    _write(using, _row_of(message.cqrs_id, message.instance_pk), outcome, _values_of(message, outcome))
 
 
 def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
@@ -45,7 +49,7 @@ def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
     fields = wire if isinstance(wire, dict) else {}
     cqrs_id = fields.get("cqrs_id") if isinstance(fields.get("cqrs_id"), str) else ""
     pk = fields.get("instance_pk") if isinstance(fields.get("instance_pk"), str | int | float) else ""
-    _write(using, str(cqrs_id), pk, outcome, {"payload": wire, "attempts": 1})
+    _write(using, _row_of(str(cqrs_id), pk), outcome, {"payload": wire, "attempts": 1})
 
 
 def bury(using: str, letter: Letter, reason: str) -> None:
@@ -127,12 +131,52 @@ def prune(using: str, portion: int = 1_000) -> int:
     return total
 
 
-def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Waiting | Dead, values: dict[str, Any]) -> None:
-    key: dict[str, Any] = {
+def _without_letters(using: str, failures: Sequence[tuple[Message, Kept]]) -> list[tuple[Message, Kept]]:
+    """Those whose key has no letter, and no other message among them."""
+    counts = Counter(key_of(message) for message, _ in failures)
+    rows = _of_queue(using).filter(cqrs_id__in={key[0] for key in counts})
+    known = set(among(rows, "pk_text", {key[1] for key in counts}).values_list("cqrs_id", "pk_text"))
+    keyed = [(key_of(one[0]), one) for one in failures]
+    return [one for key, one in keyed if counts[key] == 1 and key not in known]
+
+
+def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> None:
+    """Raises IntegrityError when another worker has written a letter of one of the keys meanwhile."""
+    rows = [
+        Letter(
+            **_row_of(message.cqrs_id, message.instance_pk),
+            **_values_of(message, outcome),
+            **_state_of(outcome, None),
+        )
+        for message, outcome in fresh
+    ]
+    with transaction.atomic(using=using):
+        Letter.objects.using(using).bulk_create(rows, batch_size=ROWS_AT_ONCE)
+
+
+def _values_of(message: Message, outcome: Kept) -> dict[str, Any]:
+    tries = message.retries + (not isinstance(outcome, Waiting))
+    payload = {
+        **message.to_dict(),
+        "retries": tries,
+        "queue": message.queue,
+        "sent_at": decode.text(message.sent_at),
+        "reply_to": message.reply_to,
+        "outbox": message.outbox,
+    }
+    named = {"signal_type": str(message.signal_type), "revision": message.revision}
+    return {**named, "payload": payload, "attempts": tries}
+
+
+def _row_of(cqrs_id: str, pk: Any) -> dict[str, Any]:
+    return {
         "queue": conf.service.queue,
         "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
         "pk_text": clean_key(pk),
     }
+
+
+def _write(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
         if waiting is not None and _outranks(waiting, values, outcome):
@@ -141,7 +185,7 @@ def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Waiting | Dead, v
         Letter.objects.using(using).update_or_create(**key, defaults={**values, **state})
 
 
-def _state_of(outcome: Retry | Waiting | Dead, waiting: Letter | None) -> dict[str, Any]:
+def _state_of(outcome: Kept, waiting: Letter | None) -> dict[str, Any]:
     """What the letter waits for. A newer message for the same parent has no more time than the older one had."""
     state: dict[str, Any] = {"reason": clean_key(outcome.reason, ERROR_LENGTH), **NOT_WAITING}
     match outcome:
@@ -161,7 +205,7 @@ def _waited_until(waiting: Letter | None, named: dict[str, str]) -> datetime | N
     return waiting.waits_until
 
 
-def _outranks(waiting: Letter, values: dict[str, Any], outcome: Retry | Waiting | Dead) -> bool:
+def _outranks(waiting: Letter, values: dict[str, Any], outcome: Kept) -> bool:
     """A newer message waits already; or the same one does and has been tried more often than this duplicate of it.
 
     What waits for its parent has not been tried more often by that; only what is dead already stays so.

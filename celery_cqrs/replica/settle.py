@@ -14,7 +14,7 @@ from celery_cqrs.border import result_or_error
 from celery_cqrs.exceptions import MappingFailed, MessageRefused
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import Letter
-from celery_cqrs.outcome import Applied, Dead, Outcome, Reason, Retry, Skipped, Waiting
+from celery_cqrs.outcome import Applied, Dead, Kept, Outcome, Reason, Retry, Skipped, Waiting
 from celery_cqrs.replica import letters
 from celery_cqrs.replica.parents import Missing
 from celery_cqrs.replica.redact import without_values
@@ -28,9 +28,7 @@ HOPELESS = (MessageRefused, MappingFailed, DataError)
 """Errors that the same message meets at every try."""
 
 
-def failure(
-    model: Any, message: Message, error: Exception, missing: Missing | None, now: datetime
-) -> Retry | Waiting | Dead:
+def failure(model: Any, message: Message, error: Exception, missing: Missing | None, now: datetime) -> Kept:
     """How a message that raised ``error`` goes on, by ``should_retry_cqrs`` and ``get_cqrs_retry_delay``.
 
     One whose parent is ``missing`` waits for it, for a time, and spends no attempt.
@@ -68,7 +66,8 @@ def remembered_since(now: datetime) -> datetime:
 
 def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:
     """Keep a letter for each failure, and take away the letters that these endings supersede."""
-    done = []
+    done: list[tuple[Message, bool]] = []
+    failures: list[tuple[Message, Kept]] = []
     for message, outcome in endings:
         match outcome:
             case Applied() | Skipped(supersedes=True):
@@ -76,9 +75,10 @@ def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:
             case Skipped():
                 pass
             case Retry() | Waiting() | Dead():
-                letters.keep(using, message, outcome)
+                failures.append((message, outcome))
             case _:
                 assert_never(outcome)
+    letters.keep_all(using, failures)
     letters.supersede(using, done)
 
 

@@ -82,7 +82,7 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
     signals.path_chosen.send_robust(model, cqrs_id=model.CQRS_ID, bulk=path.bulk, reason=path.reason)
     if not path.bulk or len(kinds) > 1:
         return [], list(ordered)
-    refused = {index for index, (_, message) in enumerate(ordered) if _refusal(model, message, terms)}
+    refused = {index for index, (_, message) in enumerate(ordered) if why_refused(model, message, terms)}
     bulk = Bulk(model, using)
     bulk.apply([pair for index, pair in enumerate(ordered) if index not in refused])
     return bulk.settled, [*bulk.left, *(ordered[index] for index in sorted(refused))]
@@ -121,7 +121,7 @@ def attempt(held: Held, key: str, message: Message, terms: Terms) -> Settled | F
     row_revision = held.revision(key)
     if held.take_race(key):
         signals.race_found.send_robust(Message, message=message)
-    refusal = judge(message, row_revision, held.tombstone(key)) or _refusal(held.model, message, terms)
+    refusal = judge(message, row_revision, held.tombstone(key)) or why_refused(held.model, message, terms)
     if refusal:
         return Settled(message, refusal)
     ending = write_row(held, key, message)
@@ -139,7 +139,7 @@ def write_row(held: Held, key: str, message: Message) -> Settled | Failed:
 
 
 def _attempt_hooks(model: Any, message: Message, terms: Terms) -> Settled | Failed:
-    refusal = _refusal(model, message, terms)
+    refusal = why_refused(model, message, terms)
     return Settled(message, refusal) if refusal else _tried(message, partial(call_hooks, model, message))
 
 
@@ -173,7 +173,7 @@ def _broke_constraint(one: Settled | Failed) -> bool:
     return isinstance(one, Failed) and isinstance(one.error, IntegrityError)
 
 
-def _refusal(model: Any, message: Message, terms: Terms) -> Skipped | Dead | None:
+def why_refused(model: Any, message: Message, terms: Terms) -> Skipped | Dead | None:
     """Why ``message`` is not for ``model``, whatever its revision; None when it is."""
     is_sync = message.signal_type is SignalType.SYNC
     if is_sync and model.CQRS_ONLY_DIRECT_SYNCS and message.queue != conf.service.queue:

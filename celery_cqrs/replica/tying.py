@@ -18,7 +18,7 @@ from celery_cqrs.message import Message
 from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Applied, Dead, Outcome, Settled
 from celery_cqrs.replica import settle
-from celery_cqrs.replica.apply import Failed, Terms, attempt, write_row
+from celery_cqrs.replica.apply import Failed, Terms, attempt, why_refused, write_row
 from celery_cqrs.replica.hold import Held, holding
 from celery_cqrs.replica.mapping import with_nulls
 from celery_cqrs.replica.parents import Missing, find_missing, offered_by
@@ -47,8 +47,9 @@ def tie(using: str, rows: Sequence[Row]) -> list[Ending]:
     Nothing has ended when somebody else has the letters, or when what the rows refer to has changed meanwhile; then
     they wait on. A row that fails for a reason of its own is settled by that, and the others wait on.
     """
-    terms = Terms(datetime.now(UTC), fresh=False)
-    if any(settle.is_too_old(row.message, terms.now) for row in rows):
+    now = datetime.now(UTC)
+    terms = Terms(now, settle.remembered_since(now), fresh=False)
+    if any(why_refused(row.model, row.message, terms) for row in rows):
         return []
     for way in WAYS[connections[using].vendor]:
         result = result_or_error(_together, using, rows, way, terms)

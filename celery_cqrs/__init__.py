@@ -7,7 +7,7 @@ What happens to a change, step by step, and where:
 3. publish   ``master/drain.py``     rows become messages, messages one Celery task per replica queue
 4. receive   ``replica/receive.py``  a batch becomes valid messages, each routed to its replica model
 5. apply     ``replica/apply.py``    a guarded write: once, and never backwards
-6. settle    ``replica/settle.py``   Applied, Skipped, Retry or Dead, each with its row; ``confirm.py`` tells the master
+6. settle    ``replica/settle.py``   an ending for each message, and a row of its own; ``confirm.py`` tells the master
 7. heal      ``master/resend.py``    what was not confirmed is sent again, by evidence
 
 Rows are the truth, tasks are wake-ups: a broker may lose, double or reorder messages and only the latency changes.

@@ -115,9 +115,7 @@ class Replica(Section):
     )
     confirm_seconds = Setting[float](0.2, NUMBER, "seconds for which confirmations are gathered")
     retry_sweep_seconds = Setting[float](10, NUMBER, "seconds between looks of beat for overdue letters")
-    parent_wait_seconds = Setting[float](
-        600, NUMBER, "seconds for which a child row waits for its parent", reserved=True
-    )
+    parent_wait_seconds = Setting[float](600, NUMBER, "seconds for which a child row waits for its parent")
 
 
 class Reconcile(Section):

@@ -65,6 +65,16 @@ class SerializationFailed(CqrsError):
     """{model} {pk} cannot be serialized: {problem}"""
 
 
+class RowRefused(CqrsError):
+    """{cqrs_id} {pk!r} cannot be written together with the rows that it refers to and that refer to it."""
+
+
+class RowsKnotted(CqrsError):
+    """{rows} refer to each other, and this database checks every row as it is written. Let one of these foreign keys
+    be null in the replica, then retry their letters.
+    """
+
+
 class TransportError(CqrsError):
     """The transport failed: {problem}"""
 

@@ -99,6 +99,14 @@ def _retried(message: Message, reason: str, after_seconds: float, **_: Any) -> N
     logger.warning("retrying %s in %.1f s: %s", _name(message), after_seconds, reason, extra=_facts(message))
 
 
+def _waiting(message: Message, reason: str, **_: Any) -> None:
+    logger.info("waiting %s: %s", _name(message), reason, extra=_facts(message))
+
+
+def _released(count: int, using: str, **_: Any) -> None:
+    logger.info("released %d letters of %s that waited for other rows", count, using)
+
+
 def _died(message: Message | None, reason: str, wire: Any = None, **_: Any) -> None:
     if message is None:
         logger.error("dead: %s", reason, extra=facts_of(wire))
@@ -179,6 +187,8 @@ RECEIVERS: dict[Signal, Callable[..., None]] = {
     signals.applied: _applied,
     signals.skipped: _skipped,
     signals.retried: _retried,
+    signals.waiting: _waiting,
+    signals.released: _released,
     signals.died: _died,
     signals.gap_found: _gap_found,
     signals.race_found: _race_found,

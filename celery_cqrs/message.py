@@ -33,7 +33,7 @@ class Message:
     ``instance_data`` holds plain JSON values by field name, with ``cqrs_revision`` and ``cqrs_updated`` (a DELETE has
     ``id`` and these); ``outbox_ids`` are the rows of the master's outbox that this message settles; ``queue`` is set
     for a SYNC meant for one queue alone. ``sent_at``, ``reply_to`` (the master's queue) and ``outbox`` (its database
-    alias) are those of the batch that it came in.
+    alias) are those of the batch that it came in. ``waits_until`` has what has waited for its parent, as a letter.
     """
 
     signal_type: SignalType
@@ -51,6 +51,7 @@ class Message:
     sent_at: datetime | None = None
     reply_to: str | None = None
     outbox: str | None = None
+    waits_until: datetime | None = None
 
     @property
     def pk(self) -> Any:

@@ -143,15 +143,17 @@ class Tombstone(models.Model):
 
 
 class Letter(models.Model):
-    """A message that failed and waits for its next try (retrying), a person (dead), or the master's answer (asked).
+    """A message that failed and waits for its next try (retrying), for the row ``parent_key`` of ``parent`` that it
+    refers to (waiting, until ``waits_until``), for a person (dead), or for the master's answer (asked).
 
     One per queue, id and key, the newest wins. ``attempts`` counts the tries; of an asked letter the questions.
     """
 
     RETRYING = "retrying"
+    WAITING = "waiting"
     DEAD = "dead"
     ASKED = "asked"
-    STATES = (RETRYING, DEAD, ASKED)
+    STATES = (RETRYING, WAITING, DEAD, ASKED)
 
     id = models.BigAutoField(primary_key=True)
     queue = KeyField(max_length=NAME_LENGTH)
@@ -161,9 +163,14 @@ class Letter(models.Model):
     revision = models.BigIntegerField(default=-1)
     payload = PlainField()
     reason = WideTextField()
-    state = models.CharField(max_length=8, choices=[(state, state) for state in ("retrying", "dead", "asked")])
+    state = models.CharField(
+        max_length=8, choices=[(state, state) for state in ("retrying", "waiting", "dead", "asked")]
+    )
     attempts = models.IntegerField(default=0)
     not_before = models.DateTimeField(null=True)
+    parent = KeyField(max_length=NAME_LENGTH, default="", blank=True)
+    parent_key = KeyField(max_length=KEY_LENGTH, default="", blank=True)
+    waits_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -172,6 +179,7 @@ class Letter(models.Model):
         indexes = (
             models.Index(fields=["state", "not_before"], name="celery_cqrs_letter_due"),
             models.Index(fields=["state", "updated_at"], name="celery_cqrs_letter_age"),
+            models.Index(fields=["queue", "state", "parent", "parent_key"], name="celery_cqrs_letter_parent"),
         )
         permissions = (("replay_letter", "Can replay letters"),)
 

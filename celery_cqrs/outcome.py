@@ -1,8 +1,9 @@
-"""How a delivery ends: one of four values, decided in one place (``replica/settle.py``)."""
+"""How a delivery ends: one of five values, decided in one place (``replica/settle.py``)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from celery_cqrs.message import Message
@@ -56,6 +57,24 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """A row that a foreign key refers to: ``place`` is ``app.model.field``, ``key`` its value there, as text."""
+
+    place: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The message waits as a letter for a row that it refers to, which is not here; ``until`` then at most."""
+
+    reason: str
+    parent: Parent
+    until: datetime
+    confirms = True
+
+
+@dataclass(frozen=True)
 class Dead:
     """The message failed for good and is kept as a letter for a person."""
 
@@ -63,7 +82,10 @@ class Dead:
     confirms = True
 
 
-Outcome = Applied | Skipped | Retry | Dead
+Kept = Retry | Waiting | Dead
+"""What leaves a letter."""
+
+Outcome = Applied | Skipped | Kept
 
 
 @dataclass(frozen=True)

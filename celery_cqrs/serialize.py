@@ -108,11 +108,16 @@ def target_of(field: Field[Any, Any]) -> Field[Any, Any]:
 
 def key_text(model: type[Model], pk: Any) -> str:
     """A primary key as the text under which outbox, tombstones and letters know it."""
-    field = target_of(model._meta.pk)
-    if type(pk) is int and isinstance(field, IntegerField):
-        return str(pk)
-    value = encode_value(_spelled(field, field.to_python(pk)))
-    return str(pk) if value is NotImplemented else str(value)
+    return value_text(model._meta.pk, pk)
+
+
+def value_text(field: Field[Any, Any], value: Any) -> str:
+    """A value of ``field``, which tells rows apart, as text."""
+    target = target_of(field)
+    if type(value) is int and isinstance(target, IntegerField):
+        return str(value)
+    plain = encode_value(_spelled(target, target.to_python(value)))
+    return str(value) if plain is NotImplemented else str(plain)
 
 
 def _spelled(field: Field[Any, Any], value: Any) -> Any:

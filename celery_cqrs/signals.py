@@ -51,6 +51,12 @@ skipped = Signal()
 retried = Signal()
 """A message failed and waits as a letter. Arguments: message, reason, after_seconds."""
 
+waiting = Signal()
+"""A message waits as a letter for a row that it refers to, which is not here. Arguments: message, reason, until."""
+
+released = Signal()
+"""Letters are due that have waited for other rows: these have come, or the time is over. Arguments: count, using."""
+
 died = Signal()
 """A message is a dead letter now.
 

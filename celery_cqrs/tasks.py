@@ -76,9 +76,11 @@ def drain_outbox(*_: Any, **__: Any) -> None:
 
 @shared_task(name=RETRY, **SWEEP)
 @kept_connections()
-def retry_letters(*_: Any, **__: Any) -> None:
-    """Try the letters whose time has come."""
+def retry_letters(payload: Any = None, *_: Any, **__: Any) -> None:
+    """Try the letters whose time has come. Beat, which sends no payload as wake-ups do, also has parents looked for."""
     note_tick("retry")
+    if payload is None:
+        receive.look_for_parents()
     retry.retry_due(receive.apply_to_model)
 
 

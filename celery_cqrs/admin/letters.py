@@ -67,7 +67,7 @@ class LetterAdmin(LookOnlyAdmin):
     actions = ("replay", "purge")
     fieldsets = (
         (None, {"fields": ("state", "reason", "queue", "cqrs_id", "pk_text", "signal_type", "revision")}),
-        ("Tries", {"fields": ("attempts", "not_before", "created_at", "updated_at")}),
+        ("Tries", {"fields": ("attempts", "not_before", "waits_until", "created_at", "updated_at")}),
         ("The message", {"fields": ("readable_payload",)}),
     )
 

@@ -59,10 +59,11 @@ SQLITE = {
 
 def is_infrastructure(error: BaseException) -> bool:
     """Whether ``error``, or what caused it, says that the database was not there or not free."""
-    return any(_blames_infrastructure(link) for link in _chain(error))
+    return any(_blames_infrastructure(link) for link in causes(error))
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and what it was raised from, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

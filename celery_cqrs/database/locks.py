@@ -41,9 +41,22 @@ def applying(using: str, cqrs_id: str, *, exclusive: bool) -> Iterator[None]:
         if connection.vendor == "postgresql" and outermost:
             _execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         LOCKS[connection.vendor](connection, cqrs_id, exclusive)
-        if connection.vendor == "postgresql":
-            _execute(connection, "SET CONSTRAINTS ALL IMMEDIATE")
+        check_foreign_keys(using)
         yield
+
+
+def defer_foreign_keys(using: str) -> None:
+    """Within ``applying`` have foreign keys checked by ``check_foreign_keys``, where they can wait; SQLite's wait for
+    the COMMIT by themselves.
+    """
+    if connections[using].vendor == "postgresql":
+        _execute(connections[using], "SET CONSTRAINTS ALL DEFERRED")
+
+
+def check_foreign_keys(using: str) -> None:
+    """Check what ``defer_foreign_keys`` has left unchecked, and from now on at once. Raises IntegrityError."""
+    if connections[using].vendor == "postgresql":
+        _execute(connections[using], "SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def _ensure_autocommit(connection: Any) -> None:

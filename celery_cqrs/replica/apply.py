@@ -25,6 +25,7 @@ from celery_cqrs.replica.bulk import Bulk
 from celery_cqrs.replica.guard import announce_gap, judge
 from celery_cqrs.replica.hold import Held, holding
 from celery_cqrs.replica.order import Keyed, ordered_messages
+from celery_cqrs.replica.parents import why_orphaned
 from celery_cqrs.replica.path import choose
 from celery_cqrs.replica.write import call_hooks, key_of, write
 
@@ -58,7 +59,7 @@ def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> lis
     """
     if model.CQRS_NO_DB_OPERATIONS:
         endings = [_attempt_hooks(model, message, terms) for message in messages]
-        return _settled(model, endings, settle.letters_alias())
+        return _in_order(messages, _settled(model, endings, settle.letters_alias(), terms))
     settled = result_or_error(_apply_together, model, messages, terms)
     return settled if not isinstance(settled, Exception) else _apply_halves(model, messages, terms, settled)
 
@@ -71,7 +72,7 @@ def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> li
         ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
         settled, left = _in_bulk(model, using, ordered, terms)
         endings = _by_instance(model, using, left, terms) if left else []
-        return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using))
+        return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using, terms))
 
 
 def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> tuple[list[Settled], list[Keyed]]:
@@ -81,7 +82,7 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
     signals.path_chosen.send_robust(model, cqrs_id=model.CQRS_ID, bulk=path.bulk, reason=path.reason)
     if not path.bulk or len(kinds) > 1:
         return [], list(ordered)
-    refused = {index for index, (_, message) in enumerate(ordered) if _refusal(model, message, terms)}
+    refused = {index for index, (_, message) in enumerate(ordered) if why_refused(model, message, terms)}
     bulk = Bulk(model, using)
     bulk.apply([pair for index, pair in enumerate(ordered) if index not in refused])
     return bulk.settled, [*bulk.left, *(ordered[index] for index in sorted(refused))]
@@ -89,7 +90,7 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
 
 def _by_instance(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> list[Settled | Failed]:
     with holding(model, using, [key for key, _ in ordered]) as held:
-        endings = [_attempt(held, key, message, terms) for key, message in ordered]
+        endings = [attempt(held, key, message, terms) for key, message in ordered]
         return _attempt_again(held, endings, terms)
 
 
@@ -101,7 +102,7 @@ def _apply_halves(model: Any, messages: Sequence[Message], terms: Terms, error: 
         return first + apply_messages(model, messages[middle:], terms)
     using = router.db_for_write(model)
     with transaction.atomic(using=using):
-        return _settled(model, [Failed(messages[0], error)], using)
+        return _settled(model, [Failed(messages[0], error)], using, terms)
 
 
 def _keys(model: Any, messages: Sequence[Message]) -> tuple[dict[int, str], list[Failed]]:
@@ -115,25 +116,30 @@ def _keys(model: Any, messages: Sequence[Message]) -> tuple[dict[int, str], list
     return keys, unreadable
 
 
-def _attempt(held: Held, key: str, message: Message, terms: Terms) -> Settled | Failed:
+def attempt(held: Held, key: str, message: Message, terms: Terms) -> Settled | Failed:
     """Judge, then write in a savepoint. Stale is judged before expired, and both before dead."""
     row_revision = held.revision(key)
     if held.take_race(key):
         signals.race_found.send_robust(Message, message=message)
-    refusal = judge(message, row_revision, held.tombstone(key)) or _refusal(held.model, message, terms)
+    refusal = judge(message, row_revision, held.tombstone(key)) or why_refused(held.model, message, terms)
     if refusal:
         return Settled(message, refusal)
-    ending = _tried(message, partial(_write_in_savepoint, held, key, message))
+    ending = write_row(held, key, message)
     if row_revision is None and _broke_constraint(ending) and held.row(key) is not None:
         signals.race_found.send_robust(Message, message=message)  # with the bulk path, which holds no placeholders
-        return _attempt(held, key, message, terms)
+        return attempt(held, key, message, terms)
     if isinstance(ending, Settled):
         announce_gap(message, row_revision)
     return ending
 
 
+def write_row(held: Held, key: str, message: Message) -> Settled | Failed:
+    """Write what the guard has let through, in a savepoint."""
+    return _tried(message, partial(_write_in_savepoint, held, key, message))
+
+
 def _attempt_hooks(model: Any, message: Message, terms: Terms) -> Settled | Failed:
-    refusal = _refusal(model, message, terms)
+    refusal = why_refused(model, message, terms)
     return Settled(message, refusal) if refusal else _tried(message, partial(call_hooks, model, message))
 
 
@@ -158,7 +164,7 @@ def _attempt_again(held: Held, endings: list[Settled | Failed], terms: Terms) ->
         broken = [one for one in endings if _broke_constraint(one)]
         if not broken or len(broken) == len(endings):
             break
-        again = [_attempt(held, key_of(held.model, one.message), one.message, terms) for one in reversed(broken)]
+        again = [attempt(held, key_of(held.model, one.message), one.message, terms) for one in reversed(broken)]
         endings = [one for one in endings if not _broke_constraint(one)] + again
     return endings
 
@@ -167,7 +173,7 @@ def _broke_constraint(one: Settled | Failed) -> bool:
     return isinstance(one, Failed) and isinstance(one.error, IntegrityError)
 
 
-def _refusal(model: Any, message: Message, terms: Terms) -> Skipped | Dead | None:
+def why_refused(model: Any, message: Message, terms: Terms) -> Skipped | Dead | None:
     """Why ``message`` is not for ``model``, whatever its revision; None when it is."""
     is_sync = message.signal_type is SignalType.SYNC
     if is_sync and model.CQRS_ONLY_DIRECT_SYNCS and message.queue != conf.service.queue:
@@ -185,11 +191,12 @@ def _in_order(messages: Sequence[Message], settled: Sequence[Settled]) -> list[S
     return sorted(settled, key=lambda one: place[id(one.message)])
 
 
-def _settled(model: Any, endings: Sequence[Settled | Failed], using: str) -> list[Settled]:
-    """Failures become Retry or Dead; the rows of all endings are written in the open transaction."""
-    settled = [
-        one if isinstance(one, Settled) else Settled(one.message, settle.failure(model, one.message, one.error))
-        for one in endings
-    ]
+def _settled(model: Any, endings: Sequence[Settled | Failed], using: str, terms: Terms) -> list[Settled]:
+    """Failures become Retry, Waiting or Dead; the rows of all endings are written in the open transaction."""
+    failed = [one for one in endings if isinstance(one, Failed)]
+    missing = why_orphaned(model, using, [(one.message, one.error) for one in failed])
+    settled = [one for one in endings if isinstance(one, Settled)]
+    for message, error in ((one.message, one.error) for one in failed):
+        settled.append(Settled(message, settle.failure(model, message, error, missing.get(id(message)), terms.now)))
     settle.write_rows(using, [(one.message, one.outcome) for one in settled])
     return settled

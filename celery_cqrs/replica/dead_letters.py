@@ -90,7 +90,7 @@ def replay_rows(rows: QuerySet[Letter]) -> Iterator[tuple[Letter, str]]:
     for portion in _portions(rows):
         refusals = {letter.id: _refusal(letter) for letter in portion}
         ready = Letter.objects.using(rows.db).filter(id__in=[one for one, refusal in refusals.items() if not refusal])
-        ready.update(state=Letter.RETRYING, attempts=0, not_before=timezone.now())
+        ready.update(state=Letter.RETRYING, attempts=0, not_before=timezone.now(), **letters.NOT_WAITING)
         yield from ((letter, refusals[letter.id]) for letter in portion)
 
 

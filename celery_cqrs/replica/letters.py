@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,31 +12,36 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from celery_cqrs import conf, decode
+from celery_cqrs.border import result_or_error
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
-from celery_cqrs.outcome import Dead, Retry
+from celery_cqrs.outcome import Dead, Kept, Retry, Waiting
 from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
-WAITING = (Letter.RETRYING, Letter.ASKED)
+ROWS_AT_ONCE = 100
+TRIED = (Letter.RETRYING, Letter.ASKED)
+NOT_WAITING: dict[str, Any] = {"parent": "", "parent_key": "", "waits_until": None}
 
 
-def keep(using: str, message: Message, outcome: Retry | Dead) -> None:
+def keep_all(using: str, failures: Sequence[tuple[Message, Kept]]) -> None:
+    """As ``keep`` for each of them; those of a flood, whose keys have no letter yet, in a few statements."""
+    left = list(failures)
+    fresh = _without_letters(using, failures) if len(failures) > 1 else []
+    if fresh and not isinstance(result_or_error(_insert, using, fresh), Exception):
+        kept = {id(message) for message, _ in fresh}
+        left = [one for one in failures if id(one[0]) not in kept]
+    for message, outcome in left:
+        keep(using, message, outcome)
+
+
+def keep(using: str, message: Message, outcome: Kept) -> None:
     """Write the letter of a failed message, unless a newer message of its key waits already."""
-    payload = {
-        **message.to_dict(),
-        "retries": message.retries + 1,
-        "queue": message.queue,
-        "sent_at": decode.text(message.sent_at),
-        "reply_to": message.reply_to,
-        "outbox": message.outbox,
-    }
-    values = {"signal_type": str(message.signal_type), "revision": message.revision, "payload": payload}
-    _write(using, message.cqrs_id, message.instance_pk, outcome, {**values, "attempts": message.retries + 1})
+    _write(using, _row_of(message.cqrs_id, message.instance_pk), outcome, _values_of(message, outcome))
 
 
 def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
@@ -43,12 +49,12 @@ def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
     fields = wire if isinstance(wire, dict) else {}
     cqrs_id = fields.get("cqrs_id") if isinstance(fields.get("cqrs_id"), str) else ""
     pk = fields.get("instance_pk") if isinstance(fields.get("instance_pk"), str | int | float) else ""
-    _write(using, str(cqrs_id), pk, outcome, {"payload": wire, "attempts": 1})
+    _write(using, _row_of(str(cqrs_id), pk), outcome, {"payload": wire, "attempts": 1})
 
 
 def bury(using: str, letter: Letter, reason: str) -> None:
     """Make ``letter`` a dead one."""
-    dead = {"state": Letter.DEAD, "reason": clean_key(reason, ERROR_LENGTH), "not_before": None}
+    dead = {"state": Letter.DEAD, "reason": clean_key(reason, ERROR_LENGTH), "not_before": None, **NOT_WAITING}
     _unchanged(using, letter).update(**dead, updated_at=timezone.now())
 
 
@@ -57,7 +63,7 @@ def note_asked(using: str, asked: Sequence[Letter]) -> None:
     again = timezone.now() + timedelta(seconds=ASK_AGAIN_SECONDS)
     for letter in asked:
         questions = letter.attempts + 1 if letter.state == Letter.ASKED else 1
-        _unchanged(using, letter).update(state=Letter.ASKED, attempts=questions, not_before=again)
+        _unchanged(using, letter).update(state=Letter.ASKED, attempts=questions, not_before=again, **NOT_WAITING)
 
 
 def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
@@ -83,7 +89,7 @@ def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
 def claim_due(using: str, now: datetime, limit: int) -> list[Letter]:
     """Up to ``limit`` due letters, leased for LEASE_SECONDS, so that two workers do not try the same ones."""
     skips = connections[using].features.has_select_for_update_skip_locked
-    due = _of_queue(using).filter(state__in=WAITING, not_before__lte=now).order_by("not_before", "id")
+    due = _of_queue(using).filter(state__in=TRIED, not_before__lte=now).order_by("not_before", "id")
     if not due.exists():
         return []
     with write_transaction(using):
@@ -109,7 +115,8 @@ def to_message(letter: Letter) -> Message:
     named = {name: decode.optional(wire, name, str) for name in ("queue", "reply_to", "outbox")}
     sent_at = decode.moment(wire, "sent_at") or clock.from_field(letter.created_at)
     tries = 0 if letter.state == Letter.ASKED else letter.attempts
-    return replace(Message.from_message(wire, **named, sent_at=sent_at), retries=tries)
+    waits_until = clock.from_field(letter.waits_until)
+    return replace(Message.from_message(wire, **named, sent_at=sent_at), retries=tries, waits_until=waits_until)
 
 
 def prune(using: str, portion: int = 1_000) -> int:
@@ -124,26 +131,85 @@ def prune(using: str, portion: int = 1_000) -> int:
     return total
 
 
-def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dict[str, Any]) -> None:
-    key: dict[str, Any] = {
+def _without_letters(using: str, failures: Sequence[tuple[Message, Kept]]) -> list[tuple[Message, Kept]]:
+    """Those whose key has no letter, and no other message among them."""
+    counts = Counter(key_of(message) for message, _ in failures)
+    rows = _of_queue(using).filter(cqrs_id__in={key[0] for key in counts})
+    known = set(among(rows, "pk_text", {key[1] for key in counts}).values_list("cqrs_id", "pk_text"))
+    keyed = [(key_of(one[0]), one) for one in failures]
+    return [one for key, one in keyed if counts[key] == 1 and key not in known]
+
+
+def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> None:
+    """Raises IntegrityError when another worker has written a letter of one of the keys meanwhile."""
+    rows = [
+        Letter(
+            **_row_of(message.cqrs_id, message.instance_pk),
+            **_values_of(message, outcome),
+            **_state_of(outcome, None),
+        )
+        for message, outcome in fresh
+    ]
+    with transaction.atomic(using=using):
+        Letter.objects.using(using).bulk_create(rows, batch_size=ROWS_AT_ONCE)
+
+
+def _values_of(message: Message, outcome: Kept) -> dict[str, Any]:
+    tries = message.retries + (not isinstance(outcome, Waiting))
+    payload = {
+        **message.to_dict(),
+        "retries": tries,
+        "queue": message.queue,
+        "sent_at": decode.text(message.sent_at),
+        "reply_to": message.reply_to,
+        "outbox": message.outbox,
+    }
+    named = {"signal_type": str(message.signal_type), "revision": message.revision}
+    return {**named, "payload": payload, "attempts": tries}
+
+
+def _row_of(cqrs_id: str, pk: Any) -> dict[str, Any]:
+    return {
         "queue": conf.service.queue,
         "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
         "pk_text": clean_key(pk),
     }
+
+
+def _write(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
-        if waiting is not None and _outranks(waiting, values):
+        if waiting is not None and _outranks(waiting, values, outcome):
             return
-        state: dict[str, Any] = {"state": Letter.DEAD, "not_before": None}
-        if isinstance(outcome, Retry):
-            not_before = timezone.now() + timedelta(seconds=outcome.after_seconds)
-            state = {"state": Letter.RETRYING, "not_before": not_before}
-        state["reason"] = clean_key(outcome.reason, ERROR_LENGTH)
+        state = _state_of(outcome, waiting)
         Letter.objects.using(using).update_or_create(**key, defaults={**values, **state})
 
 
-def _outranks(waiting: Letter, values: dict[str, Any]) -> bool:
-    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it."""
+def _state_of(outcome: Kept, waiting: Letter | None) -> dict[str, Any]:
+    """What the letter waits for. A newer message for the same parent has no more time than the older one had."""
+    state: dict[str, Any] = {"reason": clean_key(outcome.reason, ERROR_LENGTH), **NOT_WAITING}
+    match outcome:
+        case Retry(after_seconds=seconds):
+            return {**state, "state": Letter.RETRYING, "not_before": timezone.now() + timedelta(seconds=seconds)}
+        case Waiting(parent=parent, until=until):
+            named = {"parent": parent.place, "parent_key": parent.key}
+            moment = _waited_until(waiting, named) or clock.for_field(until)
+            return {**state, **named, "state": Letter.WAITING, "not_before": moment, "waits_until": moment}
+        case _:
+            return {**state, "state": Letter.DEAD, "not_before": None}
+
+
+def _waited_until(waiting: Letter | None, named: dict[str, str]) -> datetime | None:
+    if waiting is None or (waiting.parent, waiting.parent_key) != (named["parent"], named["parent_key"]):
+        return None
+    return waiting.waits_until
+
+
+def _outranks(waiting: Letter, values: dict[str, Any], outcome: Kept) -> bool:
+    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it.
+
+    What waits for its parent has not been tried more often by that; only what is dead already stays so.
+    """
     if waiting.state == Letter.ASKED:
         return bool(waiting.revision > values.get("revision", -1))
     signal_type, revision = values.get("signal_type", ""), values.get("revision", -1)
@@ -153,7 +219,9 @@ def _outranks(waiting: Letter, values: dict[str, Any]) -> bool:
     )
     if ranks[0] != ranks[1]:
         return ranks[0] > ranks[1]
-    return bool(signal_type) and waiting.signal_type == signal_type and bool(waiting.attempts >= values["attempts"])
+    may_equal = isinstance(outcome, Waiting) and waiting.state != Letter.DEAD
+    tries = waiting.attempts - may_equal
+    return bool(signal_type) and waiting.signal_type == signal_type and bool(tries >= values["attempts"])
 
 
 def _of_queue(using: str) -> Any:

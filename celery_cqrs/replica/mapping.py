@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db.models import NOT_PROVIDED, Field
 
 from celery_cqrs.database.arrays import INTEGERS
 from celery_cqrs.exceptions import MappingFailed
+from celery_cqrs.message import Message
 from celery_cqrs.models import KEY_LENGTH, clean_key
 from celery_cqrs.serialize import decode_value, key_text, target_of
 
@@ -36,6 +38,15 @@ def map_data(model: Any, master_data: Mapping[str, Any]) -> dict[str, Any]:
     }
     _check_required(model, decoded)
     return decoded
+
+
+def with_nulls(model: Any, message: Message, fields: Iterable[Any]) -> Message:
+    """``message`` without a value for ``fields`` of ``model``."""
+    theirs = {ours: name for name, ours in (model.CQRS_MAPPING or {}).items()}
+    names = {theirs.get(name, name) for field in fields for name in (field.name, field.attname)}
+    return replace(
+        message, instance_data={**message.instance_data, **dict.fromkeys(names & message.instance_data.keys())}
+    )
 
 
 def by_attribute(model: Any, mapped_data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from django.db import router
+from django.utils import timezone
+
 from celery_cqrs import signals
 from celery_cqrs.batch import Batch
+from celery_cqrs.database import tables
 from celery_cqrs.database.patience import patiently
 from celery_cqrs.decode import row_ids
 from celery_cqrs.exceptions import MessageRefused, UnknownCqrsId
 from celery_cqrs.message import Message
-from celery_cqrs.outcome import Dead, Outcome, Reason, Skipped
+from celery_cqrs.models import Letter
+from celery_cqrs.outcome import Dead, Outcome, Parent, Reason, Skipped, Waiting
 from celery_cqrs.registry import ReplicaRegistry
-from celery_cqrs.replica import attempts, confirm, letters, resync, retry, settle
+from celery_cqrs.replica import attempts, confirm, knots, letters, resync, retry, settle, waiting
 from celery_cqrs.replica.apply import Terms, apply_messages
 from celery_cqrs.replica.order import ordered_groups
 
@@ -23,7 +28,7 @@ Ending = tuple[Message, Outcome]
 
 
 def receive(payload: Any, *, redelivered: bool = False) -> list[Ending]:
-    """Take one batch from the broker: every message ends as Applied, Skipped, Retry or Dead, and is then confirmed.
+    """Take one batch from the broker: every message ends as one of the values of ``outcome.py``, and is then confirmed.
 
     A batch of an unknown wire version becomes a letter and is not confirmed, so that the master sends it again after an
     upgrade. Raises only when a database stays away; what was not confirmed by then is sent again by the master.
@@ -78,7 +83,34 @@ def apply_to_model(cqrs_id: str, messages: Sequence[Message], *, fresh: bool, do
         settled = patiently(apply_messages, model, messages, terms)
         endings = [(one.message, one.outcome) for one in settled]
     settle.announce(endings)
+    if model is not None and not model.CQRS_NO_DB_OPERATIONS:
+        _reunite(model, endings)
     return endings
+
+
+def look_for_parents() -> None:
+    """For beat: what waited for long enough is due, and what waits for a row that has come unnoticed."""
+    for using in tables.aliases(Letter):
+        waiting.release_expired(using, timezone.now())
+        _look(using, waiting.next_parents(using))
+
+
+def _reunite(model: Any, endings: Sequence[Ending]) -> None:
+    """Children that waited for what has been applied are due, and so is what has missed a parent by a moment."""
+    using = router.db_for_write(model)
+    released = patiently(waiting.release_children, model, using, endings)
+    missed = {outcome.parent for _, outcome in endings if isinstance(outcome, Waiting)}
+    if released + patiently(_look, using, missed):
+        retry.wake()
+
+
+def _look(using: str, parents: Collection[Parent]) -> int:
+    """Release what waits for ``parents`` that are here, apply what waits in circles; returns how many are due."""
+    released = waiting.release_found(using, parents)
+    for cqrs_id, endings in knots.untie(using, parents):
+        settle.announce(endings)
+        released += waiting.release_children(ReplicaRegistry.models[cqrs_id], using, endings)
+    return released
 
 
 def _valid_messages(batch: Batch) -> list[Message]:

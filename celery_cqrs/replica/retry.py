@@ -29,19 +29,20 @@ def wake_up(endings: Sequence[Ending]) -> None:
     near = [outcome.after_seconds for _, outcome in endings if isinstance(outcome, Retry)]
     if not near or min(near) > NEAR_SECONDS:
         return
-    _send_wake_up(min(near))
+    wake(min(near))
 
 
 def wake_now(apply: Apply, count: int) -> None:
     """Have ``count`` letters that are due tried: by a worker of this service, or here where there is no broker."""
     if not transport.current().synchronous:
-        _send_wake_up(0)
+        wake()
         return
     for _ in range(0, count, LETTERS_AT_ONCE):
         retry_due(apply)
 
 
-def _send_wake_up(countdown_seconds: float) -> None:
+def wake(countdown_seconds: float = 0) -> None:
+    """Have a worker of this service look for due letters; losing that costs time and nothing else."""
     envelope = Envelope(RETRY, conf.service.queue, {"v": 1}, "letters", countdown_seconds=countdown_seconds)
     try:
         transport.current().send(envelope)
@@ -63,7 +64,7 @@ def _retry_due_on(using: str, apply: Apply, limit: int) -> int:
         _follow_up(using, waiting, endings)
         wake_up(endings)
     if len(due) == limit:  # there may be more: many are replayed at once, or a parent has come that many waited for
-        _send_wake_up(0)
+        wake()
     return len(due)
 
 

@@ -14,20 +14,27 @@ from celery_cqrs.border import result_or_error
 from celery_cqrs.exceptions import MappingFailed, MessageRefused
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import Letter
-from celery_cqrs.outcome import Applied, Dead, Outcome, Reason, Retry, Skipped
+from celery_cqrs.outcome import Applied, Dead, Kept, Outcome, Reason, Retry, Skipped, Waiting
 from celery_cqrs.replica import letters
+from celery_cqrs.replica.parents import Missing
 from celery_cqrs.replica.redact import without_values
 
 QUOTED_VALUE = re.compile(r"""(entry |value:? |: )(?:'.*'|".*")( for |[")]*$)""")
 """Where databases quote what they refuse: MariaDB its duplicate entry or incorrect value, PostgreSQL its input."""
 
 LONGEST_WAIT_SECONDS = 30 * 86_400
+BRING_PARENT = "Have that row sent from its master (instance.cqrs_sync()), then retry this letter."
 HOPELESS = (MessageRefused, MappingFailed, DataError)
 """Errors that the same message meets at every try."""
 
 
-def failure(model: Any, message: Message, error: Exception) -> Retry | Dead:
-    """How a message that raised ``error`` goes on, by ``should_retry_cqrs`` and ``get_cqrs_retry_delay``."""
+def failure(model: Any, message: Message, error: Exception, missing: Missing | None, now: datetime) -> Kept:
+    """How a message that raised ``error`` goes on, by ``should_retry_cqrs`` and ``get_cqrs_retry_delay``.
+
+    One whose parent is ``missing`` waits for it, for a time, and spends no attempt.
+    """
+    if missing is not None:
+        return _wait(message, missing, now)
     reason = describe(error, message)
     if isinstance(error, HOPELESS):
         return Dead(reason)
@@ -35,6 +42,14 @@ def failure(model: Any, message: Message, error: Exception) -> Retry | Dead:
     if isinstance(ending, Exception):
         return Dead(f"{reason} (and its retry hook: {describe(ending, message)})")
     return ending
+
+
+def _wait(message: Message, missing: Missing, now: datetime) -> Waiting | Dead:
+    seconds = min(conf.replica.parent_wait_seconds, LONGEST_WAIT_SECONDS)
+    until = message.waits_until or now + timedelta(seconds=seconds)
+    if now < until:
+        return Waiting(missing.reason, missing.parent, until)
+    return Dead(f"{missing.reason}, and was waited for in vain. {BRING_PARENT}")
 
 
 def _by_policy(model: Any, message: Message, error: Exception, reason: str) -> Retry | Dead:
@@ -51,17 +66,19 @@ def remembered_since(now: datetime) -> datetime:
 
 def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:
     """Keep a letter for each failure, and take away the letters that these endings supersede."""
-    done = []
+    done: list[tuple[Message, bool]] = []
+    failures: list[tuple[Message, Kept]] = []
     for message, outcome in endings:
         match outcome:
             case Applied() | Skipped(supersedes=True):
                 done.append((message, _is_beyond_sync(message, outcome)))
             case Skipped():
                 pass
-            case Retry() | Dead():
-                letters.keep(using, message, outcome)
+            case Retry() | Waiting() | Dead():
+                failures.append((message, outcome))
             case _:
                 assert_never(outcome)
+    letters.keep_all(using, failures)
     letters.supersede(using, done)
 
 
@@ -82,6 +99,8 @@ def announce(endings: Sequence[tuple[Message, Outcome]]) -> None:
                 signals.skipped.send_robust(Message, message=message, reason=reason)
             case Retry(reason, after_seconds):
                 signals.retried.send_robust(Message, message=message, reason=reason, after_seconds=after_seconds)
+            case Waiting(reason, until=until):
+                signals.waiting.send_robust(Message, message=message, reason=reason, until=until)
             case Dead(reason):
                 signals.died.send_robust(Message, message=message, reason=reason)
             case _:

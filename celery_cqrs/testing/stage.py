@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 
 from celery_cqrs import testing, transport
+from celery_cqrs.replica import receive
 from celery_cqrs.testing.passing import pass_time
 from celery_cqrs.transport.base import RETRY, Envelope
 from celery_cqrs.transport.memory import MemoryTransport
@@ -41,6 +42,7 @@ class Stage:
 
     def retry(self) -> None:
         """Try the letters whose time has come, as beat does, and deliver what that brings about."""
+        receive.look_for_parents()
         testing.deliver_one(Envelope(RETRY, "", {}, ""))
         self.deliver()
 

@@ -9,7 +9,7 @@ import pytest
 from celery_cqrs import testing
 from celery_cqrs.message import Message
 from celery_cqrs.models import Letter
-from celery_cqrs.outcome import Applied, Retry
+from celery_cqrs.outcome import Applied, Waiting
 from celery_cqrs.replica.order import ordered_groups
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef, Box, BoxRef, Shelf, ShelfRef
@@ -56,12 +56,12 @@ def test_a_parent_and_its_child_are_deleted_in_one_batch_in_any_order(database):
     assert not Letter.objects.exists()
 
 
-def test_a_child_before_its_parent_in_another_batch_waits_and_is_applied_by_the_retry(database):
+def test_a_child_before_its_parent_in_another_batch_waits_and_is_applied_after_it(database):
     (ending,) = deliver(box(1))
-    assert isinstance(ending, Retry)
-    assert Letter.objects.get().state == Letter.RETRYING
+    assert isinstance(ending, Waiting)
+    assert Letter.objects.get().state == Letter.WAITING
     deliver(shelf())
-    retry_now()
+    testing.deliver("replica")
     assert BoxRef.objects.get().shelf.label == "top"
     assert not Letter.objects.exists()
 
@@ -69,18 +69,19 @@ def test_a_child_before_its_parent_in_another_batch_waits_and_is_applied_by_the_
 def test_a_child_whose_parent_is_not_there_yet_goes_on_waiting(database):
     deliver(author(1, rival=2))
     retry_now()
-    assert Letter.objects.get().attempts == 2
+    kept = Letter.objects.get()
+    assert (kept.state, kept.attempts) == (Letter.WAITING, 0)
     deliver(author(2))
-    retry_now()
+    testing.deliver("replica")
     assert AuthorRef.objects.count() == 2
     assert not Letter.objects.exists()
 
 
-def test_waiting_children_of_many_generations_are_applied_in_one_retry(sqlite):
+def test_a_parent_brings_the_waiting_generations_after_it(database):
     for pk in range(1, 6):
         deliver(author(pk, rival=pk + 1))
     deliver(author(6))
-    retry_now()
+    testing.deliver("replica")
     assert AuthorRef.objects.count() == 6
     assert not Letter.objects.exists()
 

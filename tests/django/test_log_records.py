@@ -74,7 +74,8 @@ def test_records_of_a_large_batch_name_some_of_its_messages(database: str, recor
     ("beginning", "wires"),
     [
         ("skipped", [author(1), author(1)]),
-        ("retrying", [author(1), author(1, 1, rival=999)]),
+        ("retrying", [recipe(1), recipe(1, 1, "explode")]),
+        ("waiting", [author(1), author(1, 1, rival=999)]),
         ("dead", [message("author", 1)]),
         ("lost or filtered out 2 packages", [author(1), author(1, 3)]),
     ],

@@ -28,7 +28,7 @@ def test_a_test_that_is_named_beside_an_arrow_exists(path: str, name: str) -> No
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-@pytest.mark.parametrize(("drawing", "text"), drawings(), ids=["outbox row", "letter"])
+@pytest.mark.parametrize(("drawing", "text"), drawings(), ids=["outbox row", "letter", "parent"])
 def test_every_arrow_of_a_drawing_has_a_row_with_a_test_and_the_reverse(drawing: str, text: str) -> None:
     drawn = {int(number) for number in re.findall(r"(?<!\w)\d+(?!\w)", drawing)}
     rows = [row for row in text.splitlines() if re.match(r"\| \d", row)]

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
-SIGNALS = ("received", "applied", "skipped", "retried", "died", "confirmed")
+SIGNALS = ("received", "applied", "skipped", "retried", "waiting", "died", "confirmed")
 
 
 class Points(AppConfig):

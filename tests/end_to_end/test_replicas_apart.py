@@ -46,19 +46,40 @@ def wait_for_retries(system: System, number: int) -> None:
     )
 
 
-def test_a_child_whose_parent_is_missing_is_retried_by_its_replica_alone(system: System) -> None:
+def test_a_child_whose_parent_is_missing_waits_at_its_replica_alone_and_comes_with_it(system: System) -> None:
+    """Shop has no beat meanwhile: who applies the country wakes the worker for the place."""
     system.run_code(COUNTRY_WITH_A_PLACE)
     system.converge()
     system.execute("shop", "DELETE FROM shop_subdivision WHERE iso_code = 'BA-1'")
     system.execute("shop", "DELETE FROM shop_country WHERE iso_code = 'BA'")
-    with search_hears(system, batches=0):
-        system.run_code(PLACE_ALONE)
-        wait_for_retries(system, 1)
-        assert [row[1:3] for row in system.letters_of("shop")] == [("subdivision", "BA-1")]
-        assert "foreign key" in system.letters_of("shop")[0][3]
-    with search_hears(system, batches=1):
-        system.run_code(BRING_PARENT)
-        system.converge()
+    with system.without_beat("shop"):
+        with search_hears(system, batches=0):
+            system.run_code(PLACE_ALONE)
+            system.wait_for("shop", "SELECT 1 FROM celery_cqrs_letter WHERE state = 'waiting'")
+            waiting = ("waiting", "subdivision", "BA-1", "country 'BA' is not here (field country)")
+            assert system.letters_of("shop") == [waiting]
+            wait_until(lambda: not system.outbox(), what="a confirmed letter", seconds=SECONDS)
+        with search_hears(system, batches=1):
+            system.run_code(BRING_PARENT)
+            system.wait_for("shop", "SELECT 1 FROM shop_subdivision WHERE iso_code = 'BA-1'")
+            system.converge()
+
+
+def test_a_child_whose_parent_never_comes_is_a_dead_letter_that_names_it(system: System) -> None:
+    system.run_code('country("BD", "Forgotten").save()')
+    system.run_code('Subdivision(code="BD-1", name="Place", type="Place", country_id="BD").save()')
+    system.converge()
+    system.execute("shop", "DELETE FROM shop_subdivision WHERE iso_code = 'BD-1'")
+    system.execute("shop", "DELETE FROM shop_country WHERE iso_code = 'BD'")
+    system.run_code(PLACE_ALONE.replace("BA-1", "BD-1"))
+    system.wait_for("shop", "SELECT 1 FROM celery_cqrs_letter WHERE state = 'waiting'")
+    system.execute("shop", "UPDATE celery_cqrs_letter SET waits_until = now(), not_before = now()")
+    system.wait_for("shop", "SELECT 1 FROM celery_cqrs_letter WHERE state = 'dead'")
+    assert system.letters_of("shop")[0][3].startswith("country 'BD' is not here (field country), and was waited for")
+    system.run_code(BRING_PARENT.replace("BA", "BD"))
+    system.wait_for("shop", "SELECT 1 FROM shop_country WHERE iso_code = 'BD'")
+    system.manage("shop", "cqrs_dead_letters", "retry", "--reason", "country 'BD' is not here")
+    system.converge()
 
 
 def test_a_delete_that_one_replica_must_retry_reaches_the_other_once(system: System) -> None:

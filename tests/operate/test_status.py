@@ -68,9 +68,9 @@ def test_backlogs_are_told_per_queue_and_model_with_their_states_and_lag(uncommi
 
 
 def test_letters_are_counted_by_state(uncommitted: str) -> None:
-    for pk, state in enumerate(("dead", "dead", "retrying", "asked", "dead")):
+    for pk, state in enumerate(("dead", "dead", "retrying", "waiting", "asked", "dead")):
         letter(pk, state)
-    assert told()["letters"] == {"retrying": 1, "dead": 3, "asked": 1}
+    assert told()["letters"] == {"retrying": 1, "waiting": 1, "dead": 3, "asked": 1}
 
 
 def test_ticks_of_beats_tasks_are_told_by_their_age(database: str) -> None:
@@ -111,7 +111,7 @@ def test_people_get_the_same_in_lines(uncommitted: str) -> None:
     assert lines[1].startswith("  default to mail, author: 1 pending, 0 sent, 0 set aside, oldest ")
     assert lines[2].startswith("  default to mail: last confirmed at 20")
     assert lines[3:] == [
-        *(f"  letters {state}" for state in ("retrying: 0", "dead: 1", "asked: 0")),
+        *(f"  letters {state}" for state in ("retrying: 0", "waiting: 0", "dead: 1", "asked: 0")),
         "  beat has never run",
     ]
 

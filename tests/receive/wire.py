@@ -76,8 +76,9 @@ def deliver(*messages: Any, **keys: Any) -> list[Outcome]:
 
 
 def retry_now() -> int:
-    """Let the time of every waiting letter come, and try them; returns how many were tried."""
-    Letter.objects.filter(state=Letter.RETRYING).update(not_before=timezone.now())
+    """Let the time of every letter that is not dead come, and try them; returns how many were tried."""
+    tried_again = Letter.objects.filter(state__in=[Letter.RETRYING, Letter.WAITING])
+    tried_again.update(state=Letter.RETRYING, not_before=timezone.now())
     return retry.retry_due(receive.apply_to_model)
 
 

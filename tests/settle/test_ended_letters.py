@@ -70,7 +70,7 @@ def test_a_failed_sync_takes_the_place_of_a_failed_save_of_its_revision():
     retry_now()
     deliver(sync(1, 3, rival=999))
     kept = Letter.objects.get()
-    assert (kept.signal_type, kept.attempts) == ("SYNC", 1)
+    assert (kept.signal_type, kept.state) == ("SYNC", Letter.WAITING)
 
 
 def test_a_failed_save_does_not_take_the_place_of_a_failed_sync_of_its_revision():

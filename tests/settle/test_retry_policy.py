@@ -9,7 +9,7 @@ from celery_cqrs.mixins import RawReplicaMixin
 from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Dead, Retry
 from tests.app.models import AuthorRef
-from tests.receive.wire import author, confirmed, deliver, message, retry_now
+from tests.receive.wire import author, confirmed, deletion, deliver, message, retry_now
 from tests.settle.replicas import Choosy, Failing
 
 pytestmark = pytest.mark.usefixtures("sqlite")
@@ -147,7 +147,8 @@ def test_what_can_never_work_is_dead_at_once(hopeless):
 
 
 def test_a_constraint_is_tried_again_since_others_may_mend_it():
-    (ending,) = deliver(author(1, rival=999))
+    deliver(author(1), author(2, rival=1))
+    (ending,) = deliver(deletion("author", 1, 1))
     assert isinstance(ending, Retry)
 
 

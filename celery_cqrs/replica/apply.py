@@ -16,6 +16,7 @@ from django.db import IntegrityError, router, transaction
 
 from celery_cqrs import conf, signals
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database import packets
 from celery_cqrs.database.faults import is_timeout
 from celery_cqrs.database.locks import applying
 from celery_cqrs.exceptions import HookSwallowedError, MappingFailed
@@ -31,6 +32,7 @@ from celery_cqrs.replica.write import call_hooks, key_of, write
 
 MORE_ROUNDS = 5
 MOST_TIMEOUTS = 3
+TOO_LARGE = "it is larger than a statement may be; raise max_allowed_packet, and sync the row from the master."
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> lis
 def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
     using = router.db_for_write(model)
     deletes = any(message.signal_type is SignalType.DELETE for message in messages)
-    keys, unreadable = _keys(model, messages)
+    keys, unreadable = _keys(model, messages, using)
     with applying(using, model.CQRS_ID, exclusive=deletes, limit_ms=conf.replica.CQRS_QUERY_TIMEOUT):
         ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
         settled, left = _in_bulk(model, using, ordered, terms)
@@ -134,11 +136,13 @@ def _apply_halves(model: Any, messages: Sequence[Message], terms: Terms, error: 
         return _settled(model, [Failed(message, error) for message in messages], using)
 
 
-def _keys(model: Any, messages: Sequence[Message]) -> tuple[dict[int, str], list[Failed]]:
-    """The key of each message by its index, and the messages whose key cannot be read."""
+def _keys(model: Any, messages: Sequence[Message], using: str) -> tuple[dict[int, str], list[Failed]]:
+    """The key of each message by its index, and the messages whose key cannot be read or which are too large."""
     keys, unreadable = {}, []
     for index, message in enumerate(messages):
         try:
+            if packets.exceeds(using, message.instance_data.values()):
+                raise MappingFailed(cqrs_id=model.CQRS_ID, model=model.__name__, problem=TOO_LARGE)
             keys[index] = key_of(model, message)
         except MappingFailed as error:
             unreadable.append(Failed(message, error))

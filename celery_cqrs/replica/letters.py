@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from celery_cqrs import conf, decode
-from celery_cqrs.database import clock
+from celery_cqrs.database import clock, packets
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
@@ -21,6 +21,7 @@ from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
+NOT_KEPT = "(What it carried is larger than a statement may be, and was not kept: raise max_allowed_packet.)"
 WAITING = (Letter.RETRYING, Letter.ASKED)
 
 
@@ -130,6 +131,8 @@ def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dic
         "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
         "pk_text": clean_key(pk),
     }
+    if packets.exceeds(using, [values["payload"]]):
+        outcome, values = Dead(f"{outcome.reason} {NOT_KEPT}"), {**values, "payload": {}}
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
         if waiting is not None and _outranks(waiting, values):

@@ -21,7 +21,7 @@ from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
-NOT_KEPT = "(What it carried is larger than a statement may be, and was not kept: raise max_allowed_packet.)"
+NOT_KEPT = "(What it carried is too large or nested too deeply, and was not kept; on MariaDB raise max_allowed_packet.)"
 WAITING = (Letter.RETRYING, Letter.ASKED)
 
 
@@ -126,13 +126,21 @@ def prune(using: str, portion: int = 1_000) -> int:
 
 
 def _write(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dict[str, Any]) -> None:
+    try:
+        if not packets.exceeds(using, [values["payload"]]):
+            _write_whole(using, cqrs_id, pk, outcome, values)
+            return
+    except RecursionError:  # nested so deeply that it could be read and cannot be written
+        pass
+    _write_whole(using, cqrs_id, pk, Dead(f"{outcome.reason} {NOT_KEPT}"), {**values, "payload": {}})
+
+
+def _write_whole(using: str, cqrs_id: str, pk: Any, outcome: Retry | Dead, values: dict[str, Any]) -> None:
     key: dict[str, Any] = {
         "queue": conf.service.queue,
         "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
         "pk_text": clean_key(pk),
     }
-    if packets.exceeds(using, [values["payload"]]):
-        outcome, values = Dead(f"{outcome.reason} {NOT_KEPT}"), {**values, "payload": {}}
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
         if waiting is not None and _outranks(waiting, values):

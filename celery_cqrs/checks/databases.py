@@ -25,14 +25,14 @@ def check_databases(app_configs: Any = None, databases: Sequence[str] | None = N
     """That the databases of replica models refuse what does not fit, and tell their keys apart."""
     if not databases or sys.argv[1:2] == ["migrate"]:
         return []
-    used: dict[str, list[Any]] = {}
+    used: dict[str, dict[str, Any]] = {}
     for model in stored().values():
-        used.setdefault(router.db_for_write(model), []).append(model)
+        used.setdefault(router.db_for_write(model), {}).setdefault(model._meta.db_table, model)
     found: list[CheckMessage] = []
     for using in sorted(used.keys() & set(databases)):
         if connections[using].vendor == "mysql":
             found += [*_check_mode(using), *_check_timeout(using)]
-            found += [problem for model in used[using] for problem in _check_key(using, model)]
+            found += [problem for model in used[using].values() for problem in _check_key(using, model)]
     return found
 
 

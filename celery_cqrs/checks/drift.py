@@ -5,6 +5,7 @@ The master's model is in another service: what is judged here can be seen on the
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from celery_cqrs.database.limits import UNLIMITED
 from celery_cqrs.registry import ReplicaRegistry
 from celery_cqrs.replica.mapping import OWN_FIELDS, is_required
 from celery_cqrs.replica.mixin import RawReplicaMixin, ReplicaMixin
+from celery_cqrs.replica.path import HOOKS
 
 OWN_KINDS: dict[str, type[Any]] = {"cqrs_revision": models.IntegerField, "cqrs_updated": models.DateTimeField}
 
@@ -24,6 +26,7 @@ OWN_KINDS: dict[str, type[Any]] = {"cqrs_revision": models.IntegerField, "cqrs_u
 def check_drift() -> Iterator[CheckMessage]:
     """Every replica model: what can never work, then what will be regretted."""
     for cqrs_id, model in ReplicaRegistry.models.items():
+        yield from _check_async(cqrs_id, model)
         if model.CQRS_NO_DB_OPERATIONS:
             yield from _check_hooks(cqrs_id, model)
             continue
@@ -35,6 +38,13 @@ def check_drift() -> Iterator[CheckMessage]:
 def stored() -> dict[str, Any]:
     """The replica models whose rows the package writes."""
     return {cqrs_id: one for cqrs_id, one in ReplicaRegistry.models.items() if not one.CQRS_NO_DB_OPERATIONS}
+
+
+def _check_async(cqrs_id: str, model: Any) -> Iterator[CheckMessage]:
+    for hook in HOOKS:
+        if inspect.iscoroutinefunction(getattr(model, hook, None)):
+            sentence = f"{hook} of replica model {cqrs_id!r} is async, and nobody would await it."
+            yield error(12, sentence, "Make it an ordinary function; asgiref's async_to_sync may call others.")
 
 
 def _check_hooks(cqrs_id: str, model: Any) -> Iterator[CheckMessage]:

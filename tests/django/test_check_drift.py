@@ -70,19 +70,19 @@ def test_a_model_without_operations_and_without_hooks_is_refused() -> None:
     assert number == "E012" and "'silent' has no database operations and no cqrs_save" in sentence
 
 
-@pytest.mark.parametrize(
-    ("mapping", "words"),
-    [
-        ({"id": "id", "a": "nowhere"}, "names fields it does not have: nowhere"),
-        ({"id": "id", "a": "name", "b": "name"}, "maps two fields of the master to one"),
-        ({"a": "name"}, "must reach the primary key, 'id'"),
-        ({"id": "id", "version": "cqrs_revision"}, "fills cqrs_revision with something else"),
-        ([("id", "id")], "must be a dict"),
-    ],
-)
-def test_a_mapping_that_makes_no_sense_is_refused_when_the_class_is_made(mapping: Any, words: str) -> None:
-    with pytest.raises(ModelRefused, match=words):
-        replica(CQRS_MAPPING=mapping, name=models.CharField(max_length=9))
+def test_a_hook_that_nobody_would_await_is_refused() -> None:
+    async def cqrs_create(cls: Any, sync: bool, mapped_data: Any, **_: Any) -> bool:
+        return True
+
+    replica(cqrs_create=classmethod(cqrs_create))
+    number, sentence, _ = the_problem()
+    assert number == "E012" and "cqrs_create of replica model 'guest' is async" in sentence
+
+
+@pytest.mark.parametrize("name", ["cqrs_revision", "cqrs_updated"])
+def test_a_mapping_that_fills_the_guards_fields_is_refused_when_the_class_is_made(name: str) -> None:
+    with pytest.raises(ModelRefused, match=f"fills {name} with something else"):
+        replica(CQRS_MAPPING={"id": "id", "version": name})
 
 
 def test_a_mapping_may_name_the_revision_itself_and_copy_it_elsewhere() -> None:

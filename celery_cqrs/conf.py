@@ -106,13 +106,9 @@ class Replica(Section):
     dead_message_ttl = Setting[float | None](
         864_000, NUMBER, "seconds for which dead letters are kept; None = for ever"
     )
-    CQRS_QUERY_TIMEOUT = Setting[int](
-        0, (int,), "milliseconds for a statement while applying; 0 = no limit", reserved=True
-    )
-    CQRS_LOG_TIMED_OUT_QUERIES = Setting[bool](False, (bool, int), "log the statement that timed out", reserved=True)
-    CQRS_QUERY_LOGGER = Setting[str](
-        "django-cqrs", (str,), "name of the logger for timed-out statements", reserved=True
-    )
+    CQRS_QUERY_TIMEOUT = Setting[int](0, (int,), "milliseconds for a statement while applying; 0 = no limit")
+    CQRS_LOG_TIMED_OUT_QUERIES = Setting[bool](False, (bool, int), "log the statement that timed out")
+    CQRS_QUERY_LOGGER = Setting[str]("django-cqrs", (str,), "name of the logger for timed-out statements")
     confirm_seconds = Setting[float](0.2, NUMBER, "seconds for which confirmations are gathered")
     retry_sweep_seconds = Setting[float](10, NUMBER, "seconds between looks of beat for overdue letters")
     parent_wait_seconds = Setting[float](600, NUMBER, "seconds for which a child row waits for its parent")

@@ -14,13 +14,16 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.dispatch import Signal
 
-from celery_cqrs import signals
+from celery_cqrs import conf, signals
 from celery_cqrs.batch import Batch
 from celery_cqrs.message import Message, facts_of
 from celery_cqrs.outcome import Reason
 
 LISTED = 20
 """At most so many messages, or rows, are named in one record."""
+
+SHOWN_SQL = 2_000
+"""Characters of a statement in a record; that of a batch may have a placeholder for each value."""
 
 logger = logging.getLogger("celery_cqrs")
 
@@ -114,6 +117,13 @@ def _died(message: Message | None, reason: str, wire: Any = None, **_: Any) -> N
         logger.error("dead %s: %s", _name(message), reason, extra=_facts(message))
 
 
+def _query_timed_out(cqrs_id: str, sql: str, limit_ms: int, using: str, **_: Any) -> None:
+    if conf.replica.CQRS_LOG_TIMED_OUT_QUERIES:
+        name = conf.replica.CQRS_QUERY_LOGGER or conf.Replica.CQRS_QUERY_LOGGER.default
+        text = "timed out after %d ms on %s, while applying %s: %s"
+        logging.getLogger(name).error(text, limit_ms, using, cqrs_id, sql[:SHOWN_SQL])
+
+
 def _gap_found(message: Message, count: int, **_: Any) -> None:
     logger.info("lost or filtered out %d packages before %s", count, _name(message), extra=_facts(message))
 
@@ -190,6 +200,7 @@ RECEIVERS: dict[Signal, Callable[..., None]] = {
     signals.waiting: _waiting,
     signals.released: _released,
     signals.died: _died,
+    signals.query_timed_out: _query_timed_out,
     signals.gap_found: _gap_found,
     signals.race_found: _race_found,
     signals.confirm_failed: _confirm_failed,

@@ -63,6 +63,9 @@ died = Signal()
 Arguments: message (None when it could not be read; then ``wire`` is what came), reason.
 """
 
+query_timed_out = Signal()
+"""A statement took longer than CQRS_QUERY_TIMEOUT. Arguments: cqrs_id, sql (with placeholders), limit_ms, using."""
+
 gap_found = Signal()
 """Revisions between row and message are missing (lost, filtered out or coalesced). Arguments: message, count."""
 

@@ -118,7 +118,9 @@ def watch_apps() -> None:
 def refuse_wrong_configuration(**_: Any) -> None:
     """A worker does not start with a configuration that cannot work; its database may be away, which is no reason."""
     try:
-        problems = [*checks.check_configuration(), *checks.check_tables(databases=list(connections))]
+        aliases = list(connections)
+        on_databases = [*checks.check_tables(databases=aliases), *checks.check_databases(databases=aliases)]
+        problems = [*checks.check_configuration(), *on_databases]
     except OperationalError:
         return
     finally:

@@ -9,19 +9,29 @@ from django.core.checks import CheckMessage, Tags, register
 
 from celery_cqrs.checks.configuration import check_keys, check_values
 from celery_cqrs.checks.connections import check_connections
+from celery_cqrs.checks.databases import check_databases
+from celery_cqrs.checks.drift import check_drift
 from celery_cqrs.checks.outbox import check_outbox
 from celery_cqrs.checks.problems import error
 from celery_cqrs.checks.replicas import check_models, check_replicas
 from celery_cqrs.checks.tables import check_tables
 from celery_cqrs.checks.transport import check_broker, check_transport
 
-__all__ = ["check_broker", "check_configuration", "check_connections", "check_tables", "register_checks"]
+__all__ = [
+    "check_broker",
+    "check_configuration",
+    "check_connections",
+    "check_databases",
+    "check_tables",
+    "register_checks",
+]
 
 
 def register_checks() -> None:
     """Have ``manage.py check`` run these."""
     register(check_configuration, Tags.compatibility)
     register(check_tables, Tags.database)
+    register(check_databases, Tags.database)
     register(check_outbox, Tags.database)
 
 
@@ -35,4 +45,4 @@ def check_configuration(app_configs: Any = None, **_: Any) -> list[CheckMessage]
     found = list(check_keys(given))
     if any(problem.is_serious() for problem in found):
         return found
-    return [*check_values(), *check_transport(), *check_models(), *check_replicas()]
+    return [*check_values(), *check_transport(), *check_models(), *check_drift(), *check_replicas()]

@@ -8,6 +8,8 @@ SETTINGS = "docs/reference/settings.md"
 CHECKS = "docs/reference/checks.md"
 WORKERS = "docs/howto/run-workers.md"
 SIGNING = "docs/howto/sign-messages.md"
+MODELS = "docs/howto/a-replica-model-that-differs.md"
+SLOW = "docs/howto/limit-slow-queries.md"
 ABSENT = "docs/howto/a-replica-that-never-comes-back.md"
 PAGES = {
     "E001": SETTINGS,
@@ -21,13 +23,20 @@ PAGES = {
     "E009": CHECKS,
     "E010": CHECKS,
     "E011": CHECKS,
+    "E012": MODELS,
+    "E013": MODELS,
     "E020": WORKERS,
     "E021": WORKERS,
     "E022": WORKERS,
     "E023": SIGNING,
     "W001": SETTINGS,
     "W002": SETTINGS,
+    "W003": SLOW,
     "W010": ABSENT,
+    "W011": MODELS,
+    "W012": MODELS,
+    "W013": MODELS,
+    "W014": MODELS,
     "W020": WORKERS,
     "W021": WORKERS,
     "W022": WORKERS,

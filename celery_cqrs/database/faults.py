@@ -8,6 +8,7 @@ ran out and a statement's own timeout are not, since one huge row may be their c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import Error, InterfaceError
 
@@ -56,10 +57,23 @@ SQLITE = {
 }
 """Of SQLite the beginning of the name counts, since most have variants (SQLITE_BUSY_SNAPSHOT)."""
 
+TIMED_OUT = ("57014", 1969, 3024)
+"""A statement took longer than it may: PostgreSQL (also when a person cancels it), MariaDB, MySQL."""
+
 
 def is_infrastructure(error: BaseException) -> bool:
     """Whether ``error``, or what caused it, says that the database was not there or not free."""
     return any(_blames_infrastructure(link) for link in causes(error))
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether a statement was ended because it took too long, which is the row's own failure."""
+    return any(_code(link) in TIMED_OUT for link in causes(error))
+
+
+def _code(error: BaseException) -> Any:
+    """SQLSTATE or error number, as the driver gives it."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or (error.args[0] if error.args else None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from django.db import connections, transaction
 
+from celery_cqrs.database.limits import limiting
+
 ADVISORY_SPACE = 0x43515253  # "CQRS": keeps our advisory locks apart from everybody else's
 
 
@@ -28,11 +30,13 @@ def write_transaction(using: str) -> Iterator[None]:
 
 
 @contextmanager
-def applying(using: str, cqrs_id: str, *, exclusive: bool) -> Iterator[None]:
+def applying(using: str, cqrs_id: str, *, exclusive: bool, limit_ms: int = 0) -> Iterator[None]:
     """A transaction that holds the lock of ``cqrs_id``: shared for SAVE and SYNC, exclusive with a DELETE.
 
     On PostgreSQL it reads committed rows, whatever the connection is set to, and checks foreign keys at once,
-    so that a bad row fails in its own savepoint and not at COMMIT together with its neighbours.
+    so that a bad row fails in its own savepoint and not at COMMIT together with its neighbours. What comes after the
+    lock may take ``limit_ms`` a statement (``limits.py``); on PostgreSQL not in a transaction of the caller's, which
+    would keep the limit.
     """
     connection = connections[using]
     outermost = not connection.in_atomic_block
@@ -40,9 +44,10 @@ def applying(using: str, cqrs_id: str, *, exclusive: bool) -> Iterator[None]:
     with transaction.atomic(using=using):
         if connection.vendor == "postgresql" and outermost:
             _execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        LOCKS[connection.vendor](connection, cqrs_id, exclusive)
+        LOCKS[connection.vendor](connection, cqrs_id, exclusive, limit_ms if outermost else 0)
         check_foreign_keys(using)
-        yield
+        with limiting(connection, cqrs_id, limit_ms):
+            yield
 
 
 def defer_foreign_keys(using: str) -> None:
@@ -66,13 +71,15 @@ def _ensure_autocommit(connection: Any) -> None:
         connection.set_autocommit(True)
 
 
-def _lock_postgresql(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+def _lock_postgresql(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
     function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
     key = zlib.crc32(cqrs_id.encode()) - 2**31
-    _execute(connection, f"SELECT {function}(%s, %s)", [ADVISORY_SPACE, key])
+    limit = ", set_config('statement_timeout', %s, true)" if limit_ms else ""
+    parameters = [ADVISORY_SPACE, key, *([str(limit_ms)] if limit_ms else [])]
+    _execute(connection, f"SELECT {function}(%s, %s){limit}", parameters)
 
 
-def _lock_mysql(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+def _lock_mysql(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
     if _lock_row(connection, cqrs_id, exclusive):
         return
     _execute(connection, "INSERT IGNORE INTO celery_cqrs_lock (cqrs_id) VALUES (%s)", [cqrs_id])
@@ -86,7 +93,7 @@ def _lock_row(connection: Any, cqrs_id: str, exclusive: bool) -> bool:
         return cursor.fetchone() is not None
 
 
-def _lock_sqlite(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+def _lock_sqlite(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
     _take_write_lock(connection)
 
 

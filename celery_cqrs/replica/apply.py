@@ -7,7 +7,7 @@ database itself is in trouble ends the whole, and is raised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from django.db import IntegrityError, router, transaction
 
 from celery_cqrs import conf, signals
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database import packets
+from celery_cqrs.database.faults import is_timeout
 from celery_cqrs.database.locks import applying
 from celery_cqrs.exceptions import HookSwallowedError, MappingFailed
 from celery_cqrs.message import Message, SignalType
@@ -30,6 +32,8 @@ from celery_cqrs.replica.path import choose
 from celery_cqrs.replica.write import call_hooks, key_of, write
 
 MORE_ROUNDS = 5
+MOST_TIMEOUTS = 3
+TOO_LARGE = "it is larger than a statement may be; raise max_allowed_packet, and sync the row from the master."
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,14 @@ class Failed:
 @dataclass(frozen=True)
 class Terms:
     """How messages are taken: those sent before ``since`` are too old; ``fresh`` ones, just received, may have expired
-    at ``now``; ``doomed`` ends the rest.
+    at ``now``; ``doomed`` ends the rest; ``alone``: each key by itself, since together they took too long.
     """
 
     now: datetime
     since: datetime
     fresh: bool
     doomed: Dead | None = None
+    alone: bool = False
 
 
 def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
@@ -61,14 +66,16 @@ def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> lis
         endings = [_attempt_hooks(model, message, terms) for message in messages]
         return _in_order(messages, _settled(model, endings, settle.letters_alias(), terms))
     settled = result_or_error(_apply_together, model, messages, terms)
+    if isinstance(settled, Exception) and is_timeout(settled):
+        settled = result_or_error(_apply_together, model, messages, replace(terms, alone=True))
     return settled if not isinstance(settled, Exception) else _apply_halves(model, messages, terms, settled)
 
 
 def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
     using = router.db_for_write(model)
     deletes = any(message.signal_type is SignalType.DELETE for message in messages)
-    keys, unreadable = _keys(model, messages)
-    with applying(using, model.CQRS_ID, exclusive=deletes):
+    keys, unreadable = _keys(model, messages, using)
+    with applying(using, model.CQRS_ID, exclusive=deletes, limit_ms=conf.replica.CQRS_QUERY_TIMEOUT):
         ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
         settled, left = _in_bulk(model, using, ordered, terms)
         endings = _by_instance(model, using, left, terms) if left else []
@@ -80,7 +87,7 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
     kinds = {message.signal_type is SignalType.DELETE for _, message in ordered}
     path = choose(model, using, deletes=True in kinds)
     signals.path_chosen.send_robust(model, cqrs_id=model.CQRS_ID, bulk=path.bulk, reason=path.reason)
-    if not path.bulk or len(kinds) > 1:
+    if not path.bulk or len(kinds) > 1 or terms.alone:
         return [], list(ordered)
     refused = {index for index, (_, message) in enumerate(ordered) if why_refused(model, message, terms)}
     bulk = Bulk(model, using)
@@ -89,27 +96,54 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
 
 
 def _by_instance(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> list[Settled | Failed]:
+    if terms.alone:
+        return _while_hopeful(ordered, partial(_attempt_alone, model, using, terms=terms))
     with holding(model, using, [key for key, _ in ordered]) as held:
-        endings = [attempt(held, key, message, terms) for key, message in ordered]
+        endings = _while_hopeful(ordered, partial(attempt, held, terms=terms))
         return _attempt_again(held, endings, terms)
 
 
+def _while_hopeful(
+    ordered: Sequence[Keyed], work: Callable[[str, Message], Settled | Failed]
+) -> list[Settled | Failed]:
+    """``work`` off each; once MOST_TIMEOUTS in a row took too long, the rest fails likewise, or it would take hours."""
+    endings: list[Settled | Failed] = []
+    for key, message in ordered:
+        late = [one for one in endings[-MOST_TIMEOUTS:] if isinstance(one, Failed) and is_timeout(one.error)]
+        endings.append(Failed(message, late[-1].error) if len(late) == MOST_TIMEOUTS else work(key, message))
+    return endings
+
+
+def _attempt_alone(model: Any, using: str, key: str, message: Message, *, terms: Terms) -> Settled | Failed:
+    def work() -> Settled | Failed:
+        with transaction.atomic(using=using), holding(model, using, [key]) as held:
+            return attempt(held, key, message, terms)
+
+    ending = result_or_error(work)
+    return Failed(message, ending) if isinstance(ending, Exception) else ending
+
+
 def _apply_halves(model: Any, messages: Sequence[Message], terms: Terms, error: Exception) -> list[Settled]:
-    """What fails as a whole is halved until the culprit stands alone; SQLite checks foreign keys only at COMMIT."""
-    if len(messages) > 1:
+    """What fails as a whole is halved until the culprit stands alone; SQLite checks foreign keys only at COMMIT.
+
+    What takes too long even with each key by itself is not: every half would take as long again.
+    """
+    if len(messages) > 1 and not is_timeout(error):
         middle = len(messages) // 2
         first = apply_messages(model, messages[:middle], terms)
         return first + apply_messages(model, messages[middle:], terms)
     using = router.db_for_write(model)
     with transaction.atomic(using=using):
-        return _settled(model, [Failed(messages[0], error)], using, terms)
+        return _settled(model, [Failed(message, error) for message in messages], using, terms)
 
 
-def _keys(model: Any, messages: Sequence[Message]) -> tuple[dict[int, str], list[Failed]]:
-    """The key of each message by its index, and the messages whose key cannot be read."""
+def _keys(model: Any, messages: Sequence[Message], using: str) -> tuple[dict[int, str], list[Failed]]:
+    """The key of each message by its index, and the messages whose key cannot be read or which are too large."""
     keys, unreadable = {}, []
     for index, message in enumerate(messages):
         try:
+            if packets.exceeds(using, message.instance_data.values()):
+                raise MappingFailed(cqrs_id=model.CQRS_ID, model=model.__name__, problem=TOO_LARGE)
             keys[index] = key_of(model, message)
         except MappingFailed as error:
             unreadable.append(Failed(message, error))

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from celery_cqrs import tombstones
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database.faults import is_timeout
 from celery_cqrs.database.keys import among
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import Tombstone
@@ -125,9 +126,10 @@ def _halved(part: Sequence[Keyed], write: Write, most: int) -> tuple[list[Keyed]
     """What could be written and what could not, found by halving; no more than about ``most`` are looked for."""
     if not part:
         return [], []
-    if not isinstance(result_or_error(write, part), Exception):
+    error = result_or_error(write, part)
+    if not isinstance(error, Exception):
         return list(part), []
-    if len(part) == 1 or most <= 0:
+    if len(part) == 1 or most <= 0 or is_timeout(error):  # each half would take as long again
         return [], list(part)
     middle = len(part) // 2
     first, bad = _halved(part[:middle], write, most - 1)

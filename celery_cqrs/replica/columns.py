@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from functools import cache
+from datetime import MAXYEAR, MINYEAR, date, datetime, time
+from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 from django.db import models
@@ -18,6 +19,7 @@ from django.db.models import NOT_PROVIDED
 
 from celery_cqrs.database.arrays import INTEGERS, STRINGS, array_of_texts
 from celery_cqrs.exceptions import MappingFailed
+from celery_cqrs.replica.fitting import places_of
 from celery_cqrs.replica.mapping import OWN_FIELDS
 from celery_cqrs.serialize import encode_value, target_of
 
@@ -77,10 +79,16 @@ def _columns(model: Any) -> tuple[Column, ...] | None:
     if None in kinds:
         return None
     return tuple(
-        Column(field, _source(field, mapping), *kind)
+        Column(field, _source(field, mapping), _exact(field, kind[0]), kind[1])
         for field, kind in zip(fields, kinds, strict=True)
         if kind is not None
     )
+
+
+def _exact(field: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
+    """PostgreSQL rounds decimals without a word: one with more places than its column takes the longer way."""
+    target: Any = target_of(field)
+    return partial(_decimal, places=target.decimal_places) if text is _decimal else text
 
 
 def _source(field: Any, mapping: Mapping[str, str] | None) -> str:
@@ -114,7 +122,7 @@ def _texts(model: Any, column: Column, values: Sequence[Any]) -> str:
     try:
         texts = [nothing if value is None else column.text(value) for value in values]
         array = array_of_texts(texts)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise _unfit(model, column.field) from error
     if None in texts and not column.field.null:
         raise _unfit(model, column.field)
@@ -149,10 +157,13 @@ def _float(value: Any) -> str:
     return repr(value)
 
 
-def _decimal(value: Any) -> str:
+def _decimal(value: Any, places: int = 0) -> str:
     if type(value) is int:
         return str(value)
     if not _string(value)[-1:].isdigit():  # no NaN and no Infinity
+        raise ValueError
+    is_plain = "E" not in value and "e" not in value and len(value.partition(".")[2].rstrip("0")) <= places
+    if not is_plain and places_of(Decimal(value)) > places:
         raise ValueError
     return str(value)
 
@@ -169,7 +180,8 @@ def _time(value: Any) -> str:
 
 
 def _moment(value: Any) -> str:
-    if datetime.fromisoformat(value).tzinfo is None:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None or moment.year in (MINYEAR, MAXYEAR):  # there it may leave the calendar on its way to UTC
         raise ValueError
     return str(value)
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from celery_cqrs import conf, decode
 from celery_cqrs.border import result_or_error
-from celery_cqrs.database import clock
+from celery_cqrs.database import clock, packets
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
@@ -24,6 +24,7 @@ from celery_cqrs.registry import NAME_LENGTH
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
 ROWS_AT_ONCE = 100
+NOT_KEPT = "(What it carried is too large or nested too deeply, and was not kept; on MariaDB raise max_allowed_packet.)"
 TRIED = (Letter.RETRYING, Letter.ASKED)
 NOT_WAITING: dict[str, Any] = {"parent": "", "parent_key": "", "waits_until": None}
 
@@ -32,7 +33,7 @@ def keep_all(using: str, failures: Sequence[tuple[Message, Kept]]) -> None:
     """As ``keep`` for each of them; those of a flood, whose keys have no letter yet, in a few statements."""
     left = list(failures)
     fresh = _without_letters(using, failures) if len(failures) > 1 else []
-    if fresh and not isinstance(result_or_error(_insert, using, fresh), Exception):
+    if fresh and result_or_error(_insert, using, fresh) is True:
         kept = {id(message) for message, _ in fresh}
         left = [one for one in failures if id(one[0]) not in kept]
     for message, outcome in left:
@@ -140,8 +141,11 @@ def _without_letters(using: str, failures: Sequence[tuple[Message, Kept]]) -> li
     return [one for key, one in keyed if counts[key] == 1 and key not in known]
 
 
-def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> None:
-    """Raises IntegrityError when another worker has written a letter of one of the keys meanwhile."""
+def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> bool:
+    """Whether they are small enough to be written together.
+
+    Raises IntegrityError when another worker has written a letter of one of the keys meanwhile, and RecursionError.
+    """
     rows = [
         Letter(
             **_row_of(message.cqrs_id, message.instance_pk),
@@ -150,8 +154,11 @@ def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> None:
         )
         for message, outcome in fresh
     ]
+    if packets.exceeds(using, [row.payload for row in rows]):
+        return False
     with transaction.atomic(using=using):
         Letter.objects.using(using).bulk_create(rows, batch_size=ROWS_AT_ONCE)
+    return True
 
 
 def _values_of(message: Message, outcome: Kept) -> dict[str, Any]:
@@ -177,6 +184,16 @@ def _row_of(cqrs_id: str, pk: Any) -> dict[str, Any]:
 
 
 def _write(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
+    try:
+        if not packets.exceeds(using, [values["payload"]]):
+            _write_whole(using, key, outcome, values)
+            return
+    except RecursionError:  # nested so deeply that it could be read and cannot be written
+        pass
+    _write_whole(using, key, Dead(f"{outcome.reason} {NOT_KEPT}"), {**values, "payload": {}})
+
+
+def _write_whole(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
     with transaction.atomic(using=using):
         waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
         if waiting is not None and _outranks(waiting, values, outcome):

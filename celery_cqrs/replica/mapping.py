@@ -14,6 +14,7 @@ from celery_cqrs.database.arrays import INTEGERS
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.message import Message
 from celery_cqrs.models import KEY_LENGTH, clean_key
+from celery_cqrs.replica.fitting import Check, check_of, rounded
 from celery_cqrs.serialize import decode_value, key_text, target_of
 
 OWN_FIELDS = ("cqrs_revision", "cqrs_updated")
@@ -31,10 +32,10 @@ def map_data(model: Any, master_data: Mapping[str, Any]) -> dict[str, Any]:
     if model.CQRS_CUSTOM_SERIALIZATION:
         return renamed
     decoded = {
-        field.name: _decode(model, field, renamed[name])
-        for field in model._meta.concrete_fields
+        field.name: _fitting(model, field, check, renamed[name])
+        for field, check in _fields(model)
         for name in (field.attname, field.name)
-        if name in renamed and not getattr(field, "generated", False)
+        if name in renamed
     }
     _check_required(model, decoded)
     return decoded
@@ -111,15 +112,40 @@ def _rename(model: Any, data: Mapping[str, Any]) -> dict[str, Any]:
     return own | {ours: data[theirs] for theirs, ours in model.CQRS_MAPPING.items()}
 
 
+@cache
+def _fields(model: Any) -> list[tuple[Any, Check | None]]:
+    """What messages may fill, each with what says whether a value fits."""
+    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    return [(field, check_of(field)) for field in fields]
+
+
+def _fitting(model: Any, field: Field[Any, Any], check: Check | None, value: Any) -> Any:
+    decoded = _decode(model, field, value)
+    if decoded is None or check is None:
+        return decoded
+    try:
+        decoded = rounded(field, decoded) if isinstance(value, float) else decoded
+        problem = check(decoded)
+    except (ValidationError, ArithmeticError) as error:
+        raise _unfit(model, field, error) from error
+    if problem:
+        raise _failed(model, f"field {field.name!r} {problem}")
+    return decoded
+
+
 def _decode(model: Any, field: Field[Any, Any], value: Any) -> Any:
     try:
         return decode_value(field, value)
     except (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
-        raise _failed(model, f"field {field.name!r} cannot hold its value ({type(error).__name__}).") from error
+        raise _unfit(model, field, error) from error
+
+
+def _unfit(model: Any, field: Field[Any, Any], error: Exception) -> MappingFailed:
+    return _failed(model, f"field {field.name!r} cannot hold its value ({type(error).__name__}).")
 
 
 def _check_required(model: Any, decoded: Mapping[str, Any]) -> None:
-    missing = [field.name for field in model._meta.concrete_fields if _is_required(field) and field.name not in decoded]
+    missing = [field.name for field in model._meta.concrete_fields if is_required(field) and field.name not in decoded]
     if missing:
         raise _failed(model, f"required fields are missing: {', '.join(missing)}.")
     empty = [name for name, value in decoded.items() if value is None and not model._meta.get_field(name).null]
@@ -127,7 +153,8 @@ def _check_required(model: Any, decoded: Mapping[str, Any]) -> None:
         raise _failed(model, f"these fields may not be null: {', '.join(empty)}.")
 
 
-def _is_required(field: Any) -> bool:
+def is_required(field: Any) -> bool:
+    """Whether a row cannot be without a value for ``field`` that came with the message."""
     if field.null or field.has_default() or getattr(field, "generated", False):
         return False
     if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):

@@ -9,6 +9,7 @@ from django.db.models.base import ModelBase
 
 from celery_cqrs.exceptions import ModelRefused
 from celery_cqrs.registry import ReplicaRegistry
+from celery_cqrs.replica.mapping import OWN_FIELDS
 
 
 class ReplicaMeta(ModelBase):
@@ -42,11 +43,14 @@ def _check_mapping(model: Any) -> None:
         )
     names = list(model.CQRS_MAPPING.values())
     known = {name for field in model._meta.concrete_fields for name in (field.name, field.attname)}
+    own = [ours for theirs, ours in model.CQRS_MAPPING.items() if ours in OWN_FIELDS and theirs != ours]
     problem = None
     if len(set(names)) != len(names):
         problem = "CQRS_MAPPING maps two fields of the master to one."
     elif not {model._meta.pk.name, model._meta.pk.attname} & set(names):
         problem = f"CQRS_MAPPING must reach the primary key, {model._meta.pk.name!r}."
+    elif own:
+        problem = f"CQRS_MAPPING fills {own[0]} with something else, and the guard against old messages needs it."
     elif set(names) - known:
         problem = f"CQRS_MAPPING names fields it does not have: {', '.join(sorted(set(names) - known))}."
     if problem:

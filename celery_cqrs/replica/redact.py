@@ -30,11 +30,13 @@ def _values(message: Message) -> Iterator[str]:
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        value = value.values()
-    elif not isinstance(value, list | tuple):
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            yield value
-        return
-    for item in value:
-        yield from _leaves(item)
+    """Without recursion: it may be nested as deeply as the stack allows."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, str | int | float) and not isinstance(one, bool):
+            yield one

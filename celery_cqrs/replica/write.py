@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from celery_cqrs.exceptions import HookRefused
@@ -24,11 +26,12 @@ def write(held: Held, key: str, message: Message) -> None:
     if message.signal_type is SignalType.DELETE:
         _delete(held, key, message)
     else:
-        _save(held, key, message)
+        _save(held, key, _for_hooks(message))
 
 
 def call_hooks(model: Any, message: Message) -> None:
     """All of ``write`` for models without database operations or with outermost hooks of their own."""
+    message = _for_hooks(message)
     if message.signal_type is SignalType.DELETE:
         _demand(model, "cqrs_delete", model.cqrs_delete(dict(message.instance_data), **_meta(model, message)))
         return
@@ -36,6 +39,12 @@ def call_hooks(model: Any, message: Message) -> None:
     if message.signal_type is SignalType.SYNC:
         extra["sync"] = True
     _demand(model, "cqrs_save", model.cqrs_save(dict(message.instance_data), **extra))
+
+
+def _for_hooks(message: Message) -> Message:
+    """Data that hooks may change as they like: the next try gets them as they came."""
+    own = {name: deepcopy(getattr(message, name)) for name in ("instance_data", "previous_data", "meta")}
+    return replace(message, **own)
 
 
 def _save(held: Held, key: str, message: Message) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_cqrs.batch import Batch, Confirmation
+from celery_cqrs.batch import Batch, Confirmation, RepairRequest
 from celery_cqrs.exceptions import MessageRefused, UnknownWireVersion
 from celery_cqrs.message import Message, SignalType
-from tests.contracts.test_golden_files import APPLY, CONFIRM, read
+from tests.contracts.test_golden_files import APPLY, CONFIRM, REPAIR, read
 
 scalars = (
     st.none()
@@ -25,17 +25,20 @@ scalars = (
     | st.sampled_from(["2026-01-01", "20260101T000000Z", "2026-01-01T00:00:00+99:99", "24:00", "2026-W01-1", "now"])
 )
 KEYS = """v reply_to outbox sent_at messages batches signal_type cqrs_id instance_pk id instance_data outbox_ids
-cqrs_revision cqrs_updated expires retries meta previous_data"""
+cqrs_revision cqrs_updated expires retries meta previous_data queue attempt keys revision captured_at correlation_id"""
 keys = st.text() | st.sampled_from(KEYS.split())
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5), max_leaves=6
 )
 
 
+DECODERS = [one.from_message for one in (Message, Batch, Confirmation, RepairRequest)]
+
+
 def decode_all(wire):
     """Read ``wire`` as everything that it could be; returns what was understood."""
     understood = []
-    for decoder in (Message.from_message, Batch.from_message, Confirmation.from_message):
+    for decoder in DECODERS:
         try:
             understood.append(decoder(wire))
         except MessageRefused as refusal:
@@ -63,7 +66,7 @@ def changed(document, path, replacement):
     return copied
 
 
-DOCUMENTS = [read(path) for path in APPLY + CONFIRM]
+DOCUMENTS = [read(path) for path in APPLY + CONFIRM + REPAIR]
 DOCUMENTS += [message for document in DOCUMENTS for message in document.get("messages", [])]
 SPOTS = [(document, place) for document in DOCUMENTS for place in places(document)]
 
@@ -112,7 +115,7 @@ def test_a_naive_moment_is_taken_in_the_time_zone_of_the_service(settings):
     assert Message.from_message(wire).expires.utcoffset().total_seconds() == 5.75 * 3600
 
 
-@pytest.mark.parametrize("decoder", [Batch.from_message, Confirmation.from_message])
+@pytest.mark.parametrize("decoder", DECODERS[1:])
 @pytest.mark.parametrize("version", [0, 2, 99, "1", None, True, 1.5])
 def test_an_unknown_version_has_an_error_of_its_own(decoder, version):
     with pytest.raises(UnknownWireVersion, match="this service reads 1"):

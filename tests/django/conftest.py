@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.checks import CheckMessage, run_checks
 
 from celery_cqrs.checks.problems import PAGES
-from celery_cqrs.registry import MasterRegistry, ReplicaRegistry
+from tests.harness.models import forgotten_models
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = "tests.django.projects.plain"
@@ -73,10 +72,5 @@ def project(tmp_path: Path) -> Run:
 @pytest.fixture
 def scratch_models() -> Iterator[None]:
     """Model classes that a test defines with ``app_label = "app"`` are forgotten afterwards."""
-    registries = [MasterRegistry.models, ReplicaRegistry.models, apps.all_models["app"]]
-    before = [dict(registry) for registry in registries]
-    yield
-    for registry, kept in zip(registries, before, strict=True):
-        registry.clear()
-        registry.update(kept)
-    apps.clear_cache()
+    with forgotten_models():
+        yield

@@ -1,7 +1,7 @@
 # Everything here sets itself up in a virtual environment of its own; it needs Python 3.11 or newer, and make.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test check demo play faults bench clean
+.PHONY: help test check demo play faults bench convergence clean
 
 VENV ?= .venv
 READY := $(VENV)/.ready
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STORY = $(if $(BROKER),--broker "$(BROKER)") $(if $(DATABASE),--database "$(DATABASE)")
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 test: $(READY) ## all tests; ARGS=tests/apply for a part; a missing server skips its tests (CI=true: fails)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -28,6 +28,9 @@ faults: $(READY) ## outages on servers of its own, and a table; ARGS="flushall -
 
 bench: $(READY) ## speed beside django-cqrs 3.1.0, a table and build/bench.json; ARGS="apply_backlog --broker redis" for a part
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+convergence: $(READY) ## 100,000 hostile deliveries on each database, three seeds, and a table; ARGS="--seed 1 --database mariadb" MUTATION=no-guard
+	@$(BIN)/python -m tests.convergence $(ARGS) $(if $(MUTATION),--mutation $(MUTATION))
 
 clean: ## removes the environments, caches and scratch folders
 	rm -rf $(VENV) .tox .scratch build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "celery_cqrs",
     "tests.app",
+    "tests.convergence",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

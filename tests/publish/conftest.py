@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db.models import F
 
 from celery_cqrs import signals
 from celery_cqrs.models import Destination, Outbox
+from celery_cqrs.transport.base import Envelope
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.publish.transports import MoodyTransport
 
@@ -48,16 +50,18 @@ def pending() -> int:
     return Outbox.objects.filter(sent_at=None).count()
 
 
-def let_pass(seconds: float) -> None:
-    """Let everything that is known to have happened, also what is under way, be so much longer ago."""
+def let_pass(seconds: float, under_way: Iterable[Envelope] | None = None) -> None:
+    """Let everything that is known to have happened be so much longer ago, also what is ``under_way``.
+
+    None: what the memory transport holds.
+    """
     ago = timedelta(seconds=seconds)
     for model, names in {
         Outbox: ("captured_at", "sent_at", "available_at"),
         Destination: ("confirmed_stamp", "confirmed_at", "probed_at", "rests_until", "failed_at"),
     }.items():
         model.objects.update(**{name: F(name) - ago for name in names})
-    for waiting in MemoryTransport.queues.values():
-        for envelope in waiting:
-            for part in (envelope.payload, *envelope.payload.get("batches", [])):
-                if "sent_at" in part:
-                    part["sent_at"] = (datetime.fromisoformat(part["sent_at"]) - ago).isoformat()
+    for envelope in chain(*MemoryTransport.queues.values()) if under_way is None else under_way:
+        for part in (envelope.payload, *envelope.payload.get("batches", [])):
+            if "sent_at" in part:
+                part["sent_at"] = (datetime.fromisoformat(part["sent_at"]) - ago).isoformat()

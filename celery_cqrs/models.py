@@ -188,11 +188,12 @@ class Letter(models.Model):
 
 
 class Attempt(models.Model):
-    """Starts of a suspect batch that have not ended: its rows may be killing the worker."""
+    """Starts of a suspect message that have not ended: it may be killing the worker. ``holder`` made the last one."""
 
     key = models.CharField(max_length=64, primary_key=True)
     starts = models.IntegerField(default=0)
     started_at = models.DateTimeField()
+    holder = models.IntegerField(null=True)
 
     def __str__(self) -> str:
         return f"{self.starts} starts of {self.key}"

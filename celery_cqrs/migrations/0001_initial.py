@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ("starts", models.IntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
+                ("holder", models.IntegerField(null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -3,6 +3,9 @@
 First deliveries pay nothing: only what was redelivered, sent for the third time, or kept in a letter is counted, each
 message in a row of its own that is committed before anything else happens. What was never left unended goes together;
 what was goes alone, so that the next kill names its culprit; what has killed three times is not tried again.
+
+A copy that another worker has at hand looks like a kill until it ends. So the last to start gives a sign of life, and
+while there is one, a message that would be put aside is left to it: not confirmed, and sent again by the master.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from celery_cqrs.batch import Batch
+from celery_cqrs.database import alive
 from celery_cqrs.database.patience import patiently
 from celery_cqrs.message import Message
 from celery_cqrs.models import Attempt
@@ -27,6 +31,7 @@ Keyed = tuple[str, Message]
 SUSPECT_ATTEMPT = 3
 DEADLY_KILLS = 3
 KEPT_SECONDS = 86_400
+LONGEST_WORK_SECONDS = 3_600
 REASON = "It killed the worker three times. Find out why before you retry it."
 
 _ended: set[tuple[str, str]] = set()
@@ -49,32 +54,44 @@ def key_of_letter(message: Message) -> str:
 
 
 def work_off(
-    using: str, keyed: Sequence[Keyed], work: Callable[[list[Message], bool], list[T]], *, uncounted_kills: int = 0
+    using: str,
+    keyed: Sequence[Keyed],
+    work: Callable[[list[Message], bool], list[T]],
+    *,
+    uncounted_kills: int = 0,
+    holder: int | None = None,
 ) -> list[T]:
     """Have ``work`` take every message, counted on ``using``; returns all that it returned.
 
     Its second argument is true for a message that has killed DEADLY_KILLS times, ``uncounted_kills`` among them.
+    ``holder`` is this process's sign of life.
     """
-    known = patiently(unended_starts, using, [key for key, _ in keyed])
+    known = patiently(unended, using, [key for key, _ in keyed])
     try:
-        results = _counted(using, [one for one in keyed if not known.get(one[0])], work)
+        results = _counted(using, [one for one in keyed if one[0] not in known], work, holder)
         for key, message in keyed:
-            if known.get(key, 0) + uncounted_kills >= DEADLY_KILLS:
+            if key in known and known[key].starts + uncounted_kills < DEADLY_KILLS:
+                results += _counted(using, [(key, message)], work, holder)
+            elif key in known and not _is_at_work(using, known[key]):
                 results += work([message], True)
-            elif known.get(key):
-                results += _counted(using, [(key, message)], work)
     finally:
         _forget_ended()
     return results
 
 
-def unended_starts(using: str, keys: Collection[str]) -> dict[str, int]:
-    """How many starts of each key have not ended; keys without any are left out."""
+def unended(using: str, keys: Collection[str]) -> dict[str, Attempt]:
+    """The starts of each key that have not ended; keys without any are left out."""
     _forget_ended()
-    return dict(Attempt.objects.using(using).filter(key__in=keys, starts__gt=0).values_list("key", "starts"))
+    return {one.key: one for one in Attempt.objects.using(using).filter(key__in=keys, starts__gt=0)}
 
 
-def note_starts(using: str, keys: Collection[str]) -> None:
+def _is_at_work(using: str, last: Attempt) -> bool:
+    """A pooler between us and the database may keep a sign of life for ever; nobody works for so long."""
+    is_young = last.started_at > timezone.now() - timedelta(seconds=LONGEST_WORK_SECONDS)
+    return is_young and alive.is_alive(using, last.holder)
+
+
+def note_starts(using: str, keys: Collection[str], holder: int | None = None) -> None:
     """Count a start of each of ``keys`` and take away what has ended, both committed at once."""
     moment = timezone.now()
     rows = [Attempt(key=key, starts=0, started_at=moment) for key in sorted(keys)]
@@ -82,7 +99,9 @@ def note_starts(using: str, keys: Collection[str]) -> None:
     with transaction.atomic(using=using):
         Attempt.objects.using(using).filter(key__in=ended).delete()
         Attempt.objects.using(using).bulk_create(rows, ignore_conflicts=True)
-        Attempt.objects.using(using).filter(key__in=keys).update(starts=F("starts") + 1, started_at=moment)
+        Attempt.objects.using(using).filter(key__in=keys).update(
+            starts=F("starts") + 1, started_at=moment, holder=holder
+        )
     _ended.difference_update((using, key) for key in ended)
 
 
@@ -98,11 +117,13 @@ def prune(using: str) -> int:
     return Attempt.objects.using(using).filter(started_at__lt=oldest).delete()[0]
 
 
-def _counted(using: str, keyed: Sequence[Keyed], work: Callable[[list[Message], bool], list[T]]) -> list[T]:
+def _counted(
+    using: str, keyed: Sequence[Keyed], work: Callable[[list[Message], bool], list[T]], holder: int | None
+) -> list[T]:
     """Their count stays only if this process dies of them; what has ended goes together with the next count."""
     if not keyed:
         return []
-    note_starts(using, [key for key, _ in keyed])
+    note_starts(using, [key for key, _ in keyed], holder)
     try:
         return work([message for _, message in keyed], False)
     finally:

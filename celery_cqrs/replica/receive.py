@@ -13,6 +13,7 @@ from django.utils import timezone
 from celery_cqrs import signals
 from celery_cqrs.batch import Batch
 from celery_cqrs.database import tables
+from celery_cqrs.database.alive import sign_of_life
 from celery_cqrs.database.patience import patiently
 from celery_cqrs.decode import row_ids
 from celery_cqrs.exceptions import MessageRefused, UnknownCqrsId
@@ -57,8 +58,9 @@ def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
 
 def _take_suspects(batch: Batch, messages: Sequence[Message], work: Callable[..., list[Ending]]) -> list[Ending]:
     """The same, counted first. The count of a doomed message stays, so that its other copies end likewise."""
-    keyed = [(attempts.key_of(batch, message), message) for message in messages]
-    return attempts.work_off(settle.letters_alias(), keyed, work, uncounted_kills=1)  # by the first delivery
+    keyed, using = [(attempts.key_of(batch, message), message) for message in messages], settle.letters_alias()
+    with sign_of_life(using) as holder:
+        return attempts.work_off(using, keyed, work, uncounted_kills=1, holder=holder)  # by the first delivery
 
 
 def _apply_and_confirm(batch: Batch, cqrs_id: str, messages: Sequence[Message], doomed: bool) -> list[Ending]:

@@ -10,14 +10,19 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from celery_cqrs.batch import Batch
+from celery_cqrs.database.alive import sign_of_life
 from celery_cqrs.message import Message
 from celery_cqrs.models import Attempt, Letter
 from celery_cqrs.outcome import Applied, Dead, Reason, Skipped
 from celery_cqrs.replica import attempts
 from celery_cqrs.replica.receive import receive
+from tests import router
 from tests.app.models import AuthorRef
+from tests.conftest import on_database
 from tests.receive.wire import author, batch, confirmed, deliver, message, retry_now
 from tests.settle.deadly import MISSING, WORSE, dies, fragile
+
+SERVERS = [pytest.param(alias, marks=on_database(alias)) for alias in ("postgres", "mariadb")]
 
 
 def neighbours(*deadly, count=9):
@@ -42,11 +47,11 @@ def kills_until_it_lives(payload):
     return kills
 
 
-def note_start(payload, using="default"):
+def note_start(payload, using="default", holder=None):
     """A worker that was given ``payload`` again is killed in the middle: it had counted its start and did no more."""
     decoded = Batch.from_message(payload)
     messages = map(Message.from_message, decoded.messages)
-    attempts.note_starts(using, [attempts.key_of(decoded, one) for one in messages])
+    attempts.note_starts(using, [attempts.key_of(decoded, one) for one in messages], holder)
 
 
 # ── who is counted ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,3 +204,27 @@ def test_old_counts_are_forgotten(sqlite):
     note_start(batch(author(2)))
     assert attempts.prune("default") == 1
     assert Attempt.objects.count() == 1
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_copies_that_others_have_at_hand_are_no_kills(server):
+    payload = batch(author(1), outbox=server)
+    with router.whole_process_using(server):
+        with sign_of_life(server) as holder:
+            for _ in range(3):
+                note_start(payload, server, holder)
+            assert receive(payload, redelivered=True) == []
+            assert not Letter.objects.exists() and confirmed() == []
+        receive(payload, redelivered=True)
+        assert buried() == [1]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_sign_of_life_that_has_stayed_for_an_hour_is_no_sign_of_work(server):
+    payload = batch(author(1), outbox=server)
+    with router.whole_process_using(server), sign_of_life(server) as holder:
+        for _ in range(3):
+            note_start(payload, server, holder)
+        Attempt.objects.update(started_at=timezone.now() - timedelta(hours=2))
+        receive(payload, redelivered=True)
+        assert buried() == [1]

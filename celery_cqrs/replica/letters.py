@@ -1,56 +1,27 @@
-"""Letters: rows for messages that failed. One per queue, id and key; the newest message wins."""
+"""Letters: rows for messages that failed, from the failure (``keep.py``) to the end. One per queue, id and key."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 from django.utils import timezone
 
 from celery_cqrs import conf, decode
-from celery_cqrs.border import result_or_error
-from celery_cqrs.database import clock, packets
+from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
-from celery_cqrs.outcome import Dead, Kept, Retry, Waiting
 from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60
 ASK_AGAIN_SECONDS = 3_600
-ROWS_AT_ONCE = 100
-NOT_KEPT = "(What it carried is too large or nested too deeply, and was not kept; on MariaDB raise max_allowed_packet.)"
 TRIED = (Letter.RETRYING, Letter.ASKED)
 NOT_WAITING: dict[str, Any] = {"parent": "", "parent_key": "", "waits_until": None}
-
-
-def keep_all(using: str, failures: Sequence[tuple[Message, Kept]]) -> None:
-    """As ``keep`` for each of them; those of a flood, whose keys have no letter yet, in a few statements."""
-    left = list(failures)
-    fresh = _without_letters(using, failures) if len(failures) > 1 else []
-    if fresh and result_or_error(_insert, using, fresh) is True:
-        kept = {id(message) for message, _ in fresh}
-        left = [one for one in failures if id(one[0]) not in kept]
-    for message, outcome in left:
-        keep(using, message, outcome)
-
-
-def keep(using: str, message: Message, outcome: Kept) -> None:
-    """Write the letter of a failed message, unless a newer message of its key waits already."""
-    _write(using, _row_of(message.cqrs_id, message.instance_pk), outcome, _values_of(message, outcome))
-
-
-def keep_malformed(using: str, wire: Any, outcome: Dead) -> None:
-    """Write the letter of something that is no message; what can be read of its id and key names it."""
-    fields = wire if isinstance(wire, dict) else {}
-    cqrs_id = fields.get("cqrs_id") if isinstance(fields.get("cqrs_id"), str) else ""
-    pk = fields.get("instance_pk") if isinstance(fields.get("instance_pk"), str | int | float) else ""
-    _write(using, _row_of(str(cqrs_id), pk), outcome, {"payload": wire, "attempts": 1})
 
 
 def bury(using: str, letter: Letter, reason: str) -> None:
@@ -72,13 +43,13 @@ def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
 
     True: also the letter of a SYNC at the message's revision is done with; a mere duplicate of the SAVE leaves it.
     """
-    if not messages or not _of_queue(using).exists():
+    if not messages or not of_queue(using).exists():
         return
     keyed: dict[tuple[str, str], int] = {}
     for message, with_sync in messages:
         key = key_of(message)
-        keyed[key] = max(_rank(message.revision, with_sync), keyed.get(key, 0))
-    waiting = _of_queue(using).filter(cqrs_id__in={key[0] for key in keyed})
+        keyed[key] = max(rank(message.revision, with_sync), keyed.get(key, 0))
+    waiting = of_queue(using).filter(cqrs_id__in={key[0] for key in keyed})
     waiting = among(waiting, "pk_text", {key[1] for key in keyed}).only(
         "id", "cqrs_id", "pk_text", "revision", "signal_type"
     )
@@ -90,7 +61,7 @@ def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
 def claim_due(using: str, now: datetime, limit: int) -> list[Letter]:
     """Up to ``limit`` due letters, leased for LEASE_SECONDS, so that two workers do not try the same ones."""
     skips = connections[using].features.has_select_for_update_skip_locked
-    due = _of_queue(using).filter(state__in=TRIED, not_before__lte=now).order_by("not_before", "id")
+    due = of_queue(using).filter(state__in=TRIED, not_before__lte=now).order_by("not_before", "id")
     if not due.exists():
         return []
     with write_transaction(using):
@@ -132,116 +103,8 @@ def prune(using: str, portion: int = 1_000) -> int:
     return total
 
 
-def _without_letters(using: str, failures: Sequence[tuple[Message, Kept]]) -> list[tuple[Message, Kept]]:
-    """Those whose key has no letter, and no other message among them."""
-    counts = Counter(key_of(message) for message, _ in failures)
-    rows = _of_queue(using).filter(cqrs_id__in={key[0] for key in counts})
-    known = set(among(rows, "pk_text", {key[1] for key in counts}).values_list("cqrs_id", "pk_text"))
-    keyed = [(key_of(one[0]), one) for one in failures]
-    return [one for key, one in keyed if counts[key] == 1 and key not in known]
-
-
-def _insert(using: str, fresh: Sequence[tuple[Message, Kept]]) -> bool:
-    """Whether they are small enough to be written together.
-
-    Raises IntegrityError when another worker has written a letter of one of the keys meanwhile, and RecursionError.
-    """
-    rows = [
-        Letter(
-            **_row_of(message.cqrs_id, message.instance_pk),
-            **_values_of(message, outcome),
-            **_state_of(outcome, None),
-        )
-        for message, outcome in fresh
-    ]
-    if packets.exceeds(using, [row.payload for row in rows]):
-        return False
-    with transaction.atomic(using=using):
-        Letter.objects.using(using).bulk_create(rows, batch_size=ROWS_AT_ONCE)
-    return True
-
-
-def _values_of(message: Message, outcome: Kept) -> dict[str, Any]:
-    tries = message.retries + (not isinstance(outcome, Waiting))
-    payload = {
-        **message.to_dict(),
-        "retries": tries,
-        "queue": message.queue,
-        "sent_at": decode.text(message.sent_at),
-        "reply_to": message.reply_to,
-        "outbox": message.outbox,
-    }
-    named = {"signal_type": str(message.signal_type), "revision": message.revision}
-    return {**named, "payload": payload, "attempts": tries}
-
-
-def _row_of(cqrs_id: str, pk: Any) -> dict[str, Any]:
-    return {
-        "queue": conf.service.queue,
-        "cqrs_id": clean_key(cqrs_id, NAME_LENGTH),
-        "pk_text": clean_key(pk),
-    }
-
-
-def _write(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
-    try:
-        if not packets.exceeds(using, [values["payload"]]):
-            _write_whole(using, key, outcome, values)
-            return
-    except RecursionError:  # nested so deeply that it could be read and cannot be written
-        pass
-    _write_whole(using, key, Dead(f"{outcome.reason} {NOT_KEPT}"), {**values, "payload": {}})
-
-
-def _write_whole(using: str, key: dict[str, Any], outcome: Kept, values: dict[str, Any]) -> None:
-    with transaction.atomic(using=using):
-        waiting = Letter.objects.using(using).select_for_update().filter(**key).first()
-        if waiting is not None and _outranks(waiting, values, outcome):
-            return
-        state = _state_of(outcome, waiting)
-        Letter.objects.using(using).update_or_create(**key, defaults={**values, **state})
-
-
-def _state_of(outcome: Kept, waiting: Letter | None) -> dict[str, Any]:
-    """What the letter waits for. A newer message for the same parent has no more time than the older one had."""
-    state: dict[str, Any] = {"reason": clean_key(outcome.reason, ERROR_LENGTH), **NOT_WAITING}
-    match outcome:
-        case Retry(after_seconds=seconds):
-            return {**state, "state": Letter.RETRYING, "not_before": timezone.now() + timedelta(seconds=seconds)}
-        case Waiting(parent=parent, until=until):
-            named = {"parent": parent.place, "parent_key": parent.key}
-            moment = _waited_until(waiting, named) or clock.for_field(until)
-            return {**state, **named, "state": Letter.WAITING, "not_before": moment, "waits_until": moment}
-        case _:
-            return {**state, "state": Letter.DEAD, "not_before": None}
-
-
-def _waited_until(waiting: Letter | None, named: dict[str, str]) -> datetime | None:
-    if waiting is None or (waiting.parent, waiting.parent_key) != (named["parent"], named["parent_key"]):
-        return None
-    return waiting.waits_until
-
-
-def _outranks(waiting: Letter, values: dict[str, Any], outcome: Kept) -> bool:
-    """A newer message waits already; or the same one does and has been tried more often than this duplicate of it.
-
-    What waits for its parent has not been tried more often by that; only what is dead already stays so.
-    """
-    if waiting.state == Letter.ASKED:
-        return bool(waiting.revision > values.get("revision", -1))
-    signal_type, revision = values.get("signal_type", ""), values.get("revision", -1)
-    ranks = (
-        _rank(waiting.revision, waiting.signal_type != SignalType.SAVE),
-        _rank(revision, signal_type != SignalType.SAVE),
-    )
-    if ranks[0] != ranks[1]:
-        return ranks[0] > ranks[1]
-    may_equal = isinstance(outcome, Waiting) and waiting.state != Letter.DEAD
-    tries = waiting.attempts - may_equal
-    return bool(signal_type) and waiting.signal_type == signal_type and bool(tries >= values["attempts"])
-
-
-def _of_queue(using: str) -> Any:
+def of_queue(using: str) -> Any:
+    """The letters of this service."""
     return Letter.objects.using(using).filter(queue=conf.service.queue)
 
 
@@ -254,8 +117,9 @@ def _unchanged(using: str, letter: Letter) -> Any:
 
 def _is_superseded(letter: Letter, keyed: dict[tuple[str, str], int]) -> bool:
     newest = keyed.get((letter.cqrs_id, letter.pk_text))
-    return newest is not None and _rank(letter.revision, letter.signal_type == SignalType.SYNC) <= newest
+    return newest is not None and rank(letter.revision, letter.signal_type == SignalType.SYNC) <= newest
 
 
-def _rank(revision: int, is_more: bool) -> int:
+def rank(revision: int, is_more: bool) -> int:
+    """Orders messages of a key; ``is_more`` puts a SYNC above the SAVE of its revision."""
     return 2 * revision + is_more

@@ -21,7 +21,7 @@ from celery_cqrs.message import Message
 from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Dead, Outcome, Parent, Reason, Skipped, Waiting
 from celery_cqrs.registry import ReplicaRegistry
-from celery_cqrs.replica import attempts, confirm, knots, letters, resync, retry, settle, waiting
+from celery_cqrs.replica import attempts, confirm, keep, knots, resync, retry, settle, waiting
 from celery_cqrs.replica.apply import Terms, apply_messages
 from celery_cqrs.replica.order import ordered_groups
 
@@ -135,7 +135,7 @@ def _readable_ids(wire: Any) -> tuple[int, ...]:
 
 
 def _keep_malformed(wire: Any, error: MessageRefused) -> None:
-    letters.keep_malformed(settle.letters_alias(), wire, Dead(str(error)))
+    keep.keep_malformed(settle.letters_alias(), wire, Dead(str(error)))
     signals.died.send_robust(Message, message=None, reason=str(error), wire=wire)
 
 

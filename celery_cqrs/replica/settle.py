@@ -15,7 +15,7 @@ from celery_cqrs.exceptions import MappingFailed, MessageRefused
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Applied, Dead, Kept, Outcome, Reason, Retry, Skipped, Waiting
-from celery_cqrs.replica import letters
+from celery_cqrs.replica import keep, letters
 from celery_cqrs.replica.parents import Missing
 from celery_cqrs.replica.redact import without_values
 
@@ -78,7 +78,7 @@ def write_rows(using: str, endings: Sequence[tuple[Message, Outcome]]) -> None:
                 failures.append((message, outcome))
             case _:
                 assert_never(outcome)
-    letters.keep_all(using, failures)
+    keep.keep_all(using, failures)
     letters.supersede(using, done)
 
 

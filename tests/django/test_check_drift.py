@@ -200,6 +200,7 @@ def test_a_database_that_cuts_what_does_not_fit_is_refused(database: str) -> Non
 
 @on_mariadb
 def test_a_strict_database_is_told_only_of_keys_that_it_confuses(database: str) -> None:
-    (found,) = problems(databases=[database])
-    assert found.id == "celery_cqrs.W014"
-    assert f"the key 'code' of replica model {ProductRef.CQRS_ID!r} takes 'a' and 'A' for one" in found.msg
+    found = problems(databases=[database])
+    assert {one.id for one in found} == {"celery_cqrs.W014"}
+    told = f"the key 'code' of replica model {ProductRef.CQRS_ID!r} takes 'a' and 'A' for one"
+    assert len([one for one in found if told in one.msg]) == 1

@@ -18,6 +18,7 @@ from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.database import clock
 from celery_cqrs.exceptions import SettingRefused
 from celery_cqrs.master import insert, publisher
+from celery_cqrs.master.fields import demand_named
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import Outbox, Tombstone
@@ -170,6 +171,7 @@ def _queues(model: Any, queue: str | None) -> list[str]:
     if queue not in queues:  # the setting decides who may see the data, also for a sync by hand
         problem = f"queue {queue!r} does not get {model.CQRS_ID!r}. Add the id there, or name one of {queues}."
         raise SettingRefused(path='["master"]["replicas"]', problem=problem)
+    demand_named(model, queue)
     return [queue]
 
 

@@ -12,13 +12,13 @@ from django.utils.module_loading import import_string
 
 from celery_cqrs import conf
 from celery_cqrs.master import capture, fixtures, tracking
+from celery_cqrs.master.fields import ALL_FIELDS, OWN_FIELDS, fields_for
 from celery_cqrs.master.manager import MasterManager
-from celery_cqrs.master.meta import ALL_FIELDS, MasterMeta
+from celery_cqrs.master.meta import MasterMeta
 from celery_cqrs.master.revision import RevisionField, has_parent_revision
 from celery_cqrs.master.serializer import serializer_data
 from celery_cqrs.serialize import encode_instance
 
-OWN_FIELDS = ("cqrs_revision", "cqrs_updated")
 SAVE_ARGUMENTS = ("force_insert", "force_update", "using", "update_fields")
 
 
@@ -32,7 +32,7 @@ class RawMasterMixin(Model):
     """False: nothing is captured or sent."""
 
     CQRS_FIELDS: Any = ALL_FIELDS
-    """Names of the fields that travel, the primary key among them."""
+    """Names of the fields that travel, the primary key among them, or a dict: queue → names or "__all__"."""
 
     CQRS_SERIALIZER: str | None = None
     """Dotted path of a class that takes the instance and has ``.data``, a dict."""
@@ -138,16 +138,16 @@ class RawMasterMixin(Model):
         """Count from zero; called at commit, to be called by hand after a rollback."""
         self._cqrs_saves = 0
 
-    def to_cqrs_dict(self, using: str | None = None, sync: bool = False) -> dict[str, Any]:
+    def to_cqrs_dict(self, using: str | None = None, sync: bool = False, queue: str | None = None) -> dict[str, Any]:
         """The instance as it travels: plain values by field name, or from CQRS_SERIALIZER, with revision and time.
 
         ``sync`` true: serialize this very object; else a CQRS_SERIALIZER gets one that is read anew from ``using``.
+        Where CQRS_FIELDS differs by queue, ``queue`` is the one that is to see it; None: what any of them may see.
         """
         own: list[Any] = [self._meta.get_field(name) for name in OWN_FIELDS]
         if self.CQRS_SERIALIZER is None:
             self._resolve_expressions()
-            chosen = [field for field in self._meta.concrete_fields if self._travels(field.name)]
-            return encode_instance(self, [*chosen, *own])
+            return encode_instance(self, [*fields_for(type(self), queue), *own])
         source = self if sync else self._read_anew(using)
         return {**serializer_data(source), **encode_instance(source, own)}
 
@@ -204,9 +204,6 @@ class RawMasterMixin(Model):
     def call_post_update(cls, instances: list[Any], using: str | None = None) -> None:
         """Capture ``instances`` that were updated in bulk by other means than ``cqrs.bulk_update``."""
         capture.announce_update(cls, instances, using)
-
-    def _travels(self, name: str) -> bool:
-        return name not in OWN_FIELDS and (self.CQRS_FIELDS == ALL_FIELDS or name in self.CQRS_FIELDS)
 
     def _resolve_expressions(self) -> None:
         held = [

@@ -142,7 +142,7 @@ def _capture(
     revisions: dict[str, int] = {}
     queues = _queues(model, queue)
     for change in changes:
-        wanted = bool(queues) and change.instance.is_sync_instance()
+        wanted = bool(queues) and _is_wanted(model, change.instance)
         (sent if wanted else silent).append(change)
     for chunk in _chunks(sent, max(1, ROWS_PER_STATEMENT // max(1, len(queues)))):
         rows = [row for change in chunk for row in _rows(model, signal_type, change, queues, queue is not None)]
@@ -160,6 +160,17 @@ def _capture(
             model, cqrs_id=model.CQRS_ID, signal_type=signal_type, pks=pks, queues=queues, using=using
         )
     return revisions
+
+
+def _is_wanted(model: Any, instance: Any) -> bool:
+    """Whether this change may be sent. Who cannot ask the filter here, or is to delete what leaves, asks when sending.
+
+    A registered parent or child has a filter of its own, and other classes of the row (a proxy, say) have theirs.
+    """
+    if model.CQRS_DELETE_ON_LEAVE or not isinstance(instance, model._meta.concrete_model):
+        return True
+    asked = type(instance) if type(instance).CQRS_ID == model.CQRS_ID else model
+    return bool(asked.is_sync_instance(instance))
 
 
 def _queues(model: Any, queue: str | None) -> list[str]:

@@ -37,6 +37,9 @@ class RawMasterMixin(Model):
     CQRS_SERIALIZER: str | None = None
     """Dotted path of a class that takes the instance and has ``.data``, a dict."""
 
+    CQRS_DELETE_ON_LEAVE = False
+    """True: the replicas delete a row that stops satisfying ``is_sync_instance``."""
+
     CQRS_TRACKED_FIELDS: Any = None
     """Names of the fields whose previous values travel, or "__all__"."""
 
@@ -165,7 +168,10 @@ class RawMasterMixin(Model):
         return True
 
     def is_sync_instance(self) -> bool:
-        """Whether this save or delete is sent; the revision counts in any case. To be overridden."""
+        """Whether the replicas get this row; the revision counts in any case. To be overridden.
+
+        Asked when a change is captured and again when it is sent; with CQRS_DELETE_ON_LEAVE only when it is sent.
+        """
         return True
 
     @classmethod

@@ -13,7 +13,7 @@ from celery_cqrs.database import clock
 from celery_cqrs.exceptions import SerializationFailed
 from celery_cqrs.master.coalesce import Planned, coalesce
 from celery_cqrs.master.fields import visible
-from celery_cqrs.master.states import States, model_of, pk_of
+from celery_cqrs.master.states import State, States, model_of, pk_of
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import Outbox
 
@@ -66,17 +66,17 @@ def prepare(using: str, rows: Sequence[Outbox], stamp: datetime) -> Preparation:
 def _message(plan: Planned, states: States, stamp: datetime) -> Message | None:
     """The message of ``plan``, or None for a row that is gone: its DELETE has been captured by whoever deleted it."""
     row, model = plan.last, model_of(plan.last)
-    data = _delete_data(row) if plan.signal_type is SignalType.DELETE else states.data_for(row)
-    if data is None:
+    state = State(_delete_data(row)) if plan.signal_type is SignalType.DELETE else states.state_for(row)
+    if state is None:
         return None
     ttl = conf.master.CQRS_MESSAGE_TTL
     return Message(
-        signal_type=plan.signal_type,
+        signal_type=SignalType.DELETE if state.has_left else plan.signal_type,
         cqrs_id=row.cqrs_id,
-        instance_data=data,
+        instance_data=state.data,
         instance_pk=pk_of(row),
         queue=row.queue if row.direct else None,
-        previous_data=visible(model, row.queue, plan.previous_data),
+        previous_data=None if state.has_left else visible(model, row.queue, plan.previous_data),
         correlation_id=row.correlation_id,
         expires=None if ttl is None else stamp + timedelta(seconds=ttl),
         meta=row.meta,

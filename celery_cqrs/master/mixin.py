@@ -86,12 +86,13 @@ class RawMasterMixin(Model):
             return
         is_captured = update_fields is None or "cqrs_revision" in update_fields
         self._count_save(using)
+        adding = self._state.adding
         with transaction.atomic(using=using, savepoint=False):
-            self._cqrs_previous = tracking.previous_values(self, created=self._state.adding) if is_captured else None
+            self._cqrs_previous = previous = tracking.previous_values(self, created=adding) if is_captured else None
             super().save_base(raw, force_insert, force_update, using, update_fields)
+            self._cqrs_previous = previous  # a receiver may have saved this instance again meanwhile
             if is_captured:
-                change = capture.Change(self, self._cqrs_created, self._cqrs_previous)
-                capture.capture_saves([change], using)
+                capture.capture_saves([capture.Change(self, adding or self._cqrs_created, previous)], using)
             capture.publish_after_commit(using, saved=self)
 
     def _load_own_fields(self) -> None:

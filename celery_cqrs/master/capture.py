@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.database import clock
 from celery_cqrs.exceptions import SettingRefused
-from celery_cqrs.master import insert, publisher
+from celery_cqrs.master import insert, publisher, tracking
 from celery_cqrs.master.fields import demand_named
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
@@ -196,7 +196,7 @@ def _rows(
             queue=queue,
             pk=pk,
             pk_text=key_text(model, pk),
-            previous_data=change.previous_data,
+            previous_data=tracking.tracked_by(model, change.previous_data),
             custom=change.custom,
             meta=meta,
             correlation_id=_correlation_id(signal_type, model.CQRS_ID, pk, queue),

@@ -46,9 +46,10 @@ class _InstanceTracker(FieldInstanceTracker):
 
 
 class CqrsTracker(FieldTracker):
-    """The FieldTracker that a tracked master model carries."""
+    """The FieldTracker that a tracked master model carries; ``names`` are those of its fields."""
 
     tracker_class = _InstanceTracker
+    names: frozenset[str] = frozenset()
 
 
 def track(model: Any) -> None:
@@ -61,6 +62,7 @@ def track(model: Any) -> None:
         else _checked_names(model, declared, fields)
     )
     tracker = CqrsTracker(fields=[fields[name].attname for name in names if name in fields])
+    tracker.names = frozenset(names)
     model.add_to_class(TRACKER, tracker)
     tracker.finalize_class(model)
 
@@ -71,6 +73,14 @@ def previous_values(instance: Model, created: bool) -> dict[str, Any] | None:
     if tracker is None:
         return None
     return dict(tracker.created() if created else tracker.changed())
+
+
+def tracked_by(model: Any, values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Those of the previous ``values`` that ``model`` tracks itself: a child of its table may track more."""
+    tracker = getattr(model, TRACKER, None)
+    if values is None or tracker is None:
+        return None
+    return {name: value for name, value in values.items() if name in tracker.names}
 
 
 def present_values(instance: Model) -> dict[str, Any] | None:

@@ -117,6 +117,7 @@ class Club(MasterMixin, models.Model):
     """Parent of a table that filters by itself."""
 
     CQRS_ID = "club"
+    CQRS_TRACKED_FIELDS = ("name",)
 
     name = models.CharField(max_length=20)
 
@@ -125,6 +126,7 @@ class SecretClub(Club):
     """Child of a table that filters by itself: only its own part is secret."""
 
     CQRS_ID = "secret club"
+    CQRS_TRACKED_FIELDS = ("name", "password")
 
     password = models.CharField(max_length=20, default="")
 

@@ -123,3 +123,11 @@ def test_a_filtered_child_is_deleted_unseen_and_its_parent_is_not(uncommitted):
     forget_captured()
     club.delete()
     assert [(kind, cqrs_id) for kind, cqrs_id, *_ in captured()] == [("DELETE", "club")]
+
+
+def test_a_parent_does_not_tell_what_only_its_child_tracks(uncommitted):
+    club = SecretClub.objects.create(name="chess", password="e4")
+    club.name, club.password = "go", ""
+    club.save()
+    told = {row.cqrs_id: row.previous_data for row in Outbox.objects.order_by("id")}
+    assert told == {"club": {"name": "chess"}, "secret club": {"name": "chess", "password": "e4"}}

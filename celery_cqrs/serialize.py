@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db.models import BinaryField, DecimalField, Field, FileField, ForeignKey, IntegerField, JSONField, Model
 from django.utils import timezone
 from django.utils.duration import duration_iso_string
+from django.utils.functional import Promise
 
 Plain = Any
 """A value that JSON can carry: dict, list, str, int, float, bool or None."""
@@ -29,7 +30,7 @@ def encode_instance(instance: Model, fields: Iterable[Field[Any, Any]]) -> dict[
     return {field.name: encode_field(field, instance) for field in fields}
 
 
-def encode_field(field: Field[Any, Any], instance: Model) -> Plain:
+def encode_field(field: Field[Any, Any], instance: Any) -> Plain:
     """The value of ``field`` in ``instance`` as a plain value."""
     value = field.value_from_object(instance)
     if value is None or hasattr(value, "resolve_expression"):  # F() and its like are known to the database only
@@ -68,7 +69,7 @@ def to_plain(value: Any) -> Plain:
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [to_plain(item) for item in value]
-    encoded = encode_value(value)
+    encoded = encode_value(str(value) if isinstance(value, Promise) else value)
     if encoded is NotImplemented:
         raise TypeError(f"a {type(value).__name__} has no plain form; turn it into text, numbers, lists or dicts.")
     return encoded

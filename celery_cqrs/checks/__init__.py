@@ -11,6 +11,7 @@ from celery_cqrs.checks.configuration import check_keys, check_values
 from celery_cqrs.checks.connections import check_connections
 from celery_cqrs.checks.databases import check_databases
 from celery_cqrs.checks.drift import check_drift
+from celery_cqrs.checks.masters import check_masters
 from celery_cqrs.checks.outbox import check_outbox
 from celery_cqrs.checks.problems import error
 from celery_cqrs.checks.replicas import check_models, check_replicas
@@ -45,4 +46,5 @@ def check_configuration(app_configs: Any = None, **_: Any) -> list[CheckMessage]
     found = list(check_keys(given))
     if any(problem.is_serious() for problem in found):
         return found
-    return [*check_values(), *check_transport(), *check_models(), *check_drift(), *check_replicas()]
+    models = [*check_models(), *check_drift(), *check_replicas(), *check_masters()]
+    return [*check_values(), *check_transport(), *models]

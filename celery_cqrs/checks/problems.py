@@ -10,6 +10,7 @@ WORKERS = "docs/howto/run-workers.md"
 SIGNING = "docs/howto/sign-messages.md"
 MODELS = "docs/howto/a-replica-model-that-differs.md"
 SLOW = "docs/howto/limit-slow-queries.md"
+FIELDS = "docs/howto/send-each-replica-its-own-fields.md"
 ABSENT = "docs/howto/a-replica-that-never-comes-back.md"
 PAGES = {
     "E001": SETTINGS,
@@ -25,6 +26,8 @@ PAGES = {
     "E011": CHECKS,
     "E012": MODELS,
     "E013": MODELS,
+    "E014": FIELDS,
+    "E015": CHECKS,
     "E020": WORKERS,
     "E021": WORKERS,
     "E022": WORKERS,

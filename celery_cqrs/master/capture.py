@@ -17,7 +17,8 @@ from django.utils.module_loading import import_string
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.database import clock
 from celery_cqrs.exceptions import SettingRefused
-from celery_cqrs.master import insert, publisher
+from celery_cqrs.master import insert, publisher, tracking
+from celery_cqrs.master.fields import demand_named
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import Outbox, Tombstone
@@ -141,7 +142,7 @@ def _capture(
     revisions: dict[str, int] = {}
     queues = _queues(model, queue)
     for change in changes:
-        wanted = bool(queues) and change.instance.is_sync_instance()
+        wanted = bool(queues) and _is_wanted(model, change.instance)
         (sent if wanted else silent).append(change)
     for chunk in _chunks(sent, max(1, ROWS_PER_STATEMENT // max(1, len(queues)))):
         rows = [row for change in chunk for row in _rows(model, signal_type, change, queues, queue is not None)]
@@ -161,6 +162,17 @@ def _capture(
     return revisions
 
 
+def _is_wanted(model: Any, instance: Any) -> bool:
+    """Whether this change may be sent. Who cannot ask the filter here, or is to delete what leaves, asks when sending.
+
+    A registered parent or child has a filter of its own, and other classes of the row (a proxy, say) have theirs.
+    """
+    if model.CQRS_DELETE_ON_LEAVE or not isinstance(instance, model._meta.concrete_model):
+        return True
+    asked = type(instance) if type(instance).CQRS_ID == model.CQRS_ID else model
+    return bool(asked.is_sync_instance(instance))
+
+
 def _queues(model: Any, queue: str | None) -> list[str]:
     if not model.CQRS_PRODUCE:
         return []
@@ -170,6 +182,7 @@ def _queues(model: Any, queue: str | None) -> list[str]:
     if queue not in queues:  # the setting decides who may see the data, also for a sync by hand
         problem = f"queue {queue!r} does not get {model.CQRS_ID!r}. Add the id there, or name one of {queues}."
         raise SettingRefused(path='["master"]["replicas"]', problem=problem)
+    demand_named(model, queue)
     return [queue]
 
 
@@ -183,7 +196,7 @@ def _rows(
             queue=queue,
             pk=pk,
             pk_text=key_text(model, pk),
-            previous_data=change.previous_data,
+            previous_data=tracking.tracked_by(model, change.previous_data),
             custom=change.custom,
             meta=meta,
             correlation_id=_correlation_id(signal_type, model.CQRS_ID, pk, queue),

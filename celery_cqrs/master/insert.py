@@ -108,10 +108,12 @@ def _write_without_returning(
 
 
 def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence[Row]) -> tuple[str, list[Any]]:
-    """PostgreSQL and SQLite: the rows as a table, joined with the model and the tombstones."""
+    """PostgreSQL and SQLite: many rows as a table, joined with the model and the tombstones."""
+    if len(rows) == 1:  # planned in less time
+        return _united(connection, model, signal_type, rows)
     names = _names(connection, model)
     keys = [_database_key(connection, model, row) for row in rows]
-    are_plain = len(rows) > 1 and all(isinstance(key, PLAIN_KEYS) for key in keys)
+    are_plain = all(isinstance(key, PLAIN_KEYS) for key in keys)
     build = _unnested if connection.vendor == "postgresql" and are_plain else _listed
     table, parameters = build(connection, names, keys, rows)
     sql = (
@@ -121,16 +123,15 @@ def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
         f"c.correlation_id, c.direct, {names['now']}, {names['now']}, 0, '' "
         f"FROM c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
     )
-    if connection.vendor == "postgresql" and signal_type is SignalType.DELETE:
-        sql += " FOR UPDATE OF m"
-    return sql, [*parameters, model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
+    parameters += [model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
+    return sql + _lock(connection, signal_type), parameters
 
 
 def _listed(
     connection: Any, names: Mapping[str, Any], keys: Sequence[Any], rows: Sequence[Row]
 ) -> tuple[str, list[Any]]:
     """A value for each column of each row."""
-    key = f"CAST(%s AS {names['key_type']})" if connection.vendor == "postgresql" else "%s"
+    key = _cast(connection, names)
     values = ", ".join([f"({key}, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
     parameters = [value for key, row in zip(keys, rows, strict=True) for value in (key, *row.plain())]
     return f"VALUES {values}", parameters
@@ -147,14 +148,15 @@ def _unnested(
 
 
 def _united(connection: Any, model: Any, signal_type: SignalType, rows: Sequence[Row]) -> tuple[str, list[Any]]:
-    """MariaDB and MySQL: a SELECT per row, so that keys are literals and no two collations meet in a comparison."""
+    """A SELECT per row: on MariaDB and MySQL always, so that no two collations meet in a comparison."""
     names = _names(connection, model)
-    collated = f"CONVERT(%s USING utf8mb4) COLLATE {key_collation(connection)}"
-    lock = " FOR UPDATE" if signal_type is SignalType.DELETE else ""
+    is_mysql, lock = connection.vendor == "mysql", _lock(connection, signal_type)
+    grave = f"CONVERT(%s USING utf8mb4) COLLATE {key_collation(connection)}" if is_mysql else "%s"
+    key = _cast(connection, names)
     select = (
         f"(SELECT 'sync', %s, %s, %s, %s, {_revision(signal_type, names)}, %s, %s, %s, %s, %s, "
         f"{names['now']}, {names['now']}, 0, '' "
-        f"FROM {names['table']} m {_grave(signal_type, collated)} WHERE m.{names['key']} = %s{lock})"
+        f"FROM {names['table']} m {_grave(signal_type, grave)} WHERE m.{names['key']} = {key}{lock})"
     )
     parameters: list[Any] = []
     for row in rows:
@@ -164,6 +166,15 @@ def _united(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
         parameters.append(_database_key(connection, model, row))
     selects = " UNION ALL ".join([select] * len(rows)) if len(rows) > 1 else select[1:-1]
     return f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) {selects}", parameters
+
+
+def _lock(connection: Any, signal_type: SignalType) -> str:
+    """A deletion is captured at a revision that nobody raises meanwhile."""
+    return LOCKS[connection.vendor] if signal_type is SignalType.DELETE else ""
+
+
+def _cast(connection: Any, names: Mapping[str, Any]) -> str:
+    return f"CAST(%s AS {names['key_type']})" if connection.vendor == "postgresql" else "%s"
 
 
 def _names(connection: Any, model: Any) -> dict[str, Any]:
@@ -196,4 +207,5 @@ def _database_key(connection: Any, model: Any, row: Row) -> Any:
     return home_of(model)._meta.pk.get_db_prep_value(row.pk, connection)
 
 
+LOCKS = {"postgresql": " FOR UPDATE OF m", "sqlite": "", "mysql": " FOR UPDATE"}
 STATEMENTS = {"postgresql": _joined, "sqlite": _joined, "mysql": _united}

@@ -63,7 +63,8 @@ class MasterManager(models.Manager.from_queryset(MasterQuerySet)):  # type: igno
         using = write_alias(queryset)
         with transaction.atomic(using=using, savepoint=False):
             wanted = self.model._base_manager.using(using).filter(pk__in=queryset.using(using).order_by().values("pk"))
-            pks = list(wanted.order_by("pk").select_for_update().values_list("pk", flat=True))
+            locked = wanted.order_by("pk").select_for_update().values_list("pk", flat=True)
+            pks = list(locked.iterator(chunk_size=UPDATE_ROWS))
             chunks = [pks[start : start + UPDATE_ROWS] for start in range(0, len(pks), UPDATE_ROWS)]
             count = sum(self._update_chunk(using, chunk, field_values) for chunk in chunks)
             capture.publish_after_commit(using)

@@ -8,9 +8,8 @@ from django.db.models.base import ModelBase
 
 from celery_cqrs.exceptions import ModelRefused
 from celery_cqrs.master import tracking
+from celery_cqrs.master.fields import check_fields
 from celery_cqrs.registry import MasterRegistry
-
-ALL_FIELDS = "__all__"
 
 
 class MasterMeta(ModelBase):
@@ -26,6 +25,8 @@ class MasterMeta(ModelBase):
     @staticmethod
     def register(model: Any) -> Any:
         """Check and register ``model``, which inherits RawMasterMixin; returns it. Raises ModelRefused."""
+        if model._meta.pk.column is None:
+            raise ModelRefused(model=model.__name__, problem="composite primary keys are not supported.")
         check_fields(model)
         if model.CQRS_TRACKED_FIELDS is not None:
             tracking.track(model)
@@ -36,24 +37,3 @@ class MasterMeta(ModelBase):
     def _is_covered(model: Any) -> bool:
         known = MasterRegistry.models.get(model.CQRS_ID)
         return known is not None and "CQRS_ID" not in vars(model) and issubclass(model, known)
-
-
-def check_fields(model: Any) -> None:
-    """Raise ModelRefused unless CQRS_FIELDS and CQRS_SERIALIZER of ``model`` make sense."""
-    fields = model.CQRS_FIELDS
-    if model._meta.pk.column is None:
-        raise ModelRefused(model=model.__name__, problem="composite primary keys are not supported.")
-    if fields == ALL_FIELDS:
-        return
-    names = {field.name for field in model._meta.concrete_fields}
-    problem = None
-    if model.CQRS_SERIALIZER is not None:
-        problem = "CQRS_FIELDS can't be set together with CQRS_SERIALIZER."
-    elif not isinstance(fields, list | tuple | set | frozenset) or len(set(fields)) != len(fields):
-        problem = f'CQRS_FIELDS must be "{ALL_FIELDS}" or a list of field names without repetition.'
-    elif set(fields) - names:
-        problem = f"CQRS_FIELDS names fields it does not have: {', '.join(sorted(set(fields) - names))}."
-    elif model._meta.pk.name not in fields:
-        problem = f"CQRS_FIELDS must contain the primary key, {model._meta.pk.name!r}."
-    if problem:
-        raise ModelRefused(model=model.__name__, problem=problem)

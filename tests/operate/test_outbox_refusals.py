@@ -25,7 +25,7 @@ ACTIONS = pytest.mark.parametrize("action", [("list",), ("retry",), ("drop", "--
     ("flags", "sentence"),
     [
         (("--queue", "repilca"), "There is no queue 'repilca'. Known: replica."),
-        (("--cqrs-id", "autor"), "There is no cqrs_id 'autor'. Known: animal, author, beacon, "),
+        (("--cqrs-id", "autor"), "There is no cqrs_id 'autor'. Known: account, animal, author, "),
         (("--database", "nowhere", "--pk", "1"), "No database 'nowhere' has an outbox. Databases that have one: "),
         (("--state", "lost"), "argument --state: invalid choice: 'lost' (choose from"),
         (("--id", "x"), "argument --id: 'x' is no id of a row."),

@@ -1,0 +1,140 @@
+"""What the planned keys hold now: read in bulk, one query per model, encoded once for all queues that see the same."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from celery_cqrs.border import result_or_error
+from celery_cqrs.exceptions import ModelRefused, SerializationFailed
+from celery_cqrs.master.fields import OWN_FIELDS, demand_named, view_of
+from celery_cqrs.models import Outbox
+from celery_cqrs.registry import MasterRegistry
+from celery_cqrs.serialize import encode_instance, key_text, key_value, plain_key, to_plain
+
+Key = tuple[str, str]
+"""cqrs_id and key text."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a queue is told of a row: its data or, once it has left the filter, which row it is to delete."""
+
+    data: dict[str, Any]
+    has_left: bool = False
+
+
+class States:
+    """The present state of the rows' keys, encoded when it is asked for."""
+
+    def __init__(self, using: str, rows: Iterable[Outbox]) -> None:
+        self._using = using
+        self._found: dict[Key, Any] = {}
+        self._states: dict[tuple[Key, str | None], State | Exception | None] = {}
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            wanted[row.cqrs_id].add(row.pk_text)
+        for cqrs_id, keys in wanted.items():
+            model = MasterRegistry.get_model_by_cqrs_id(cqrs_id)
+            if model is not None:
+                self._read(model, sorted(keys))
+
+    def state_for(self, row: Outbox) -> State | None:
+        """What the queue of ``row`` is told of its instance; None when there is nothing to tell.
+
+        Raises SerializationFailed.
+        """
+        model, key = model_of(row), (row.cqrs_id, row.pk_text)
+        view = view_of(model, row.queue)
+        if (key, view) not in self._states:
+            self._states[key, view] = result_or_error(_state, self._found.get(key), self._using, view)
+        state = self._states[key, view]
+        if isinstance(state, Exception):
+            raise _failure(model, row.pk_text, state)
+        return state
+
+    def _read(self, model: Any, keys: Sequence[str]) -> None:
+        """Read ``keys``; when that fails, halve them until the bad key stands alone."""
+        found = result_or_error(_read, model, self._using, keys)
+        if not isinstance(found, Exception):
+            self._found |= {(model.CQRS_ID, key): one for key, one in found.items()}
+        elif len(keys) == 1:
+            self._found[model.CQRS_ID, keys[0]] = found
+        else:
+            middle = len(keys) // 2
+            self._read(model, keys[:middle])
+            self._read(model, keys[middle:])
+
+
+def model_of(row: Outbox) -> Any:
+    """The master model of ``row``; raises SerializationFailed where there is none, or none of its queue's business."""
+    model = MasterRegistry.get_model_by_cqrs_id(row.cqrs_id)
+    if model is None:
+        problem = "no master model has this CQRS_ID. Bring it back."
+        raise SerializationFailed(model=row.cqrs_id, pk=row.pk_text, problem=problem)
+    try:
+        demand_named(model, row.queue)
+    except ModelRefused as error:
+        raise _failure(model, row.pk_text, error) from error
+    return model
+
+
+def pk_of(row: Outbox) -> Any:
+    """The primary key of ``row`` as it travels. Raises SerializationFailed."""
+    model = model_of(row)
+    try:
+        return plain_key(model, row.pk_text)
+    except (ValidationError, ValueError, TypeError) as error:  # the type of the primary key has changed since
+        raise _failure(model, row.pk_text, error) from error
+
+
+def _read(model: Any, using: str, keys: Sequence[str]) -> dict[str, Any]:
+    rows = model.relate_cqrs_serialization(model._base_manager.using(using))
+    found = {key_text(model, one.pk): one for one in rows.filter(pk__in=[key_value(model, key) for key in keys])}
+    if found.keys() - set(keys):
+        found |= _found_alike(model, rows, [key for key in keys if key not in found])
+    return found
+
+
+def _found_alike(model: Any, rows: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """Where a collation takes "a" and "A" for one key, a row is found under a key that it spells another way."""
+    found = {key: rows.filter(pk=key_value(model, key)).first() for key in keys}
+    return {key: one for key, one in found.items() if one is not None}
+
+
+def _state(found: Any, using: str, view: str | None) -> State | None:
+    """The filter is asked again, about what will be seen; json.dumps raises here for what JSON cannot carry."""
+    if found is None:
+        return None
+    if isinstance(found, Exception):
+        raise found
+    has_left = not found.is_sync_instance()
+    if has_left and not found.CQRS_DELETE_ON_LEAVE:
+        return None
+    data = _farewell(found) if has_left else found.to_cqrs_dict(using=using, sync=True, **_as_queue(view))
+    json.dumps(data)
+    return State(data, has_left)
+
+
+def _as_queue(view: str | None) -> dict[str, str]:
+    """Models that tell all queues the same may have a ``to_cqrs_dict`` that knows of no queue."""
+    return {} if view is None else {"queue": view}
+
+
+def _farewell(instance: Any) -> dict[str, Any]:
+    """A row that has left is deleted at the revision that it has, so that its return is newer."""
+    custom = to_plain(instance.get_custom_cqrs_delete_data())
+    own = encode_instance(instance, [instance._meta.get_field(name) for name in OWN_FIELDS])
+    data = {"id": plain_key(type(instance), key_text(type(instance), instance.pk)), **own}
+    return {**data, "custom": custom} if custom else data
+
+
+def _failure(model: Any, key: str, error: Exception) -> SerializationFailed:
+    if isinstance(error, SerializationFailed):
+        return error
+    return SerializationFailed(model=model.__name__, pk=key, problem=f"{type(error).__name__}: {error}")

@@ -11,6 +11,7 @@ from celery_cqrs import signals
 from celery_cqrs.batch import Confirmation, Receipt
 from celery_cqrs.database import clock
 from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.database.patience import patiently
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import outbox
 from celery_cqrs.models import Destination, Outbox
@@ -19,13 +20,14 @@ from celery_cqrs.models import Destination, Outbox
 def confirm(payload: Any) -> int:
     """Delete the outbox rows that ``payload`` (a Confirmation on the wire) names; returns how many there still were.
 
-    May run twice and out of order: rows that are gone stay gone, and the evidence only grows. Raises MessageRefused.
+    May run twice and out of order: rows that are gone stay gone, and the evidence only grows. Waits for a database that
+    is away or in a deadlock. Raises MessageRefused.
     """
     confirmation = Confirmation.from_message(payload)
     for receipt in confirmation.batches:
         if receipt.outbox not in connections:
             raise MessageRefused(problem=f"it confirms rows of database {receipt.outbox!r}, which is not in DATABASES.")
-    return sum(_confirm_batch(confirmation.queue, receipt) for receipt in confirmation.batches)
+    return sum(patiently(_confirm_batch, confirmation.queue, receipt) for receipt in confirmation.batches)
 
 
 def _confirm_batch(queue: str, receipt: Receipt) -> int:

@@ -221,6 +221,8 @@ def why_refused(model: Any, message: Message, terms: Terms) -> Skipped | Dead | 
 
 def _in_order(messages: Sequence[Message], settled: Sequence[Settled]) -> list[Settled]:
     """As the messages came, whichever way each of them took."""
+    if all(one.message is message for one, message in zip(settled, messages, strict=False)):
+        return list(settled)
     place = {id(message): index for index, message in enumerate(messages)}
     return sorted(settled, key=lambda one: place[id(one.message)])
 

@@ -82,7 +82,8 @@ class Bulk:
     def _written(self, wanted: Sequence[Keyed], write: Write) -> list[Keyed]:
         """Write ``wanted`` and note what came of it; returns what was written."""
         written, culprits = _halved(wanted, partial(self._in_savepoint, write), MOST_CULPRITS)
-        self.settled += [Settled(message, Applied()) for _, message in written]
+        applied = Applied()
+        self.settled += [Settled(message, applied) for _, message in written]
         self.left += culprits
         return written
 

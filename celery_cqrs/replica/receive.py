@@ -52,8 +52,12 @@ def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
         settle_them = partial(_apply_and_confirm, batch, cqrs_id)
         endings += _take_suspects(batch, messages, settle_them) if suspect else settle_them(messages, False)
     retry.wake_up(endings)
-    resync.ask([message for message, outcome in endings if outcome == Skipped(Reason.TOO_OLD)])
+    resync.ask([message for message, outcome in endings if _is_too_old(outcome)])
     return endings
+
+
+def _is_too_old(outcome: Outcome) -> bool:
+    return isinstance(outcome, Skipped) and outcome.reason is Reason.TOO_OLD
 
 
 def _take_suspects(batch: Batch, messages: Sequence[Message], work: Callable[..., list[Ending]]) -> list[Ending]:

@@ -53,6 +53,7 @@ SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
 
 FIGURES = (
     Figure("apply_backlog", "rows/s", backlog(), BACKLOG, Target(50, "theirs")),
+    Figure("apply_backlog_threads", "rows/s", backlog(threads=2), BACKLOG, Target(50, "theirs")),
     Figure("apply_backlog_2", "rows/s", backlog(processes=2), TWICE, Target(50, "theirs")),
     Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs")),
     Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit")),

@@ -45,8 +45,8 @@ class Side(ABC):
             target.drop()
 
     @abstractmethod
-    def worker_argv(self, processes: int) -> Sequence[str]:
-        """The command of a worker with so many processes that apply."""
+    def worker_argv(self, processes: int, threads: int) -> Sequence[str]:
+        """The command of a worker with so many processes that apply, or with so many threads in one."""
 
     @abstractmethod
     def publish(self, backlog: Path) -> None:
@@ -102,9 +102,9 @@ class Side(ABC):
             connection.execute(f"TRUNCATE {', '.join((*self.tables, *plain))}")
 
     @contextmanager
-    def worker(self, role: str, processes: int) -> Iterator[int]:
+    def worker(self, role: str, processes: int, threads: int = 0) -> Iterator[int]:
         """A worker, as long as the block lasts; yields its process group."""
-        with self.running("worker", self.worker_argv(processes), role) as process:
+        with self.running("worker", self.worker_argv(processes, threads), role) as process:
             yield process
 
     @contextmanager

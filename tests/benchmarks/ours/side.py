@@ -18,8 +18,9 @@ class Ours(Side):
     outbox = "celery_cqrs_outbox"
     tables = ("account", "celery_cqrs_outbox", "celery_cqrs_tombstone", "celery_cqrs_letter")
 
-    def worker_argv(self, processes: int) -> Sequence[str]:
-        return self.argv_on(self.queues.name, processes)
+    def worker_argv(self, processes: int, threads: int) -> Sequence[str]:
+        pool = ["-P", "threads"] if threads else []
+        return [*self.argv_on(self.queues.name, threads or processes), *pool]
 
     def argv_on(self, queue: str, processes: int) -> Sequence[str]:
         """A worker's command, with its queue."""

@@ -13,7 +13,7 @@ class Theirs(Side):
     name = "theirs"
     tables = ("account",)
 
-    def worker_argv(self, processes: int) -> Sequence[str]:
+    def worker_argv(self, processes: int, threads: int) -> Sequence[str]:
         return [self.python, "-m", "django", "cqrs_consume", "--workers", str(processes)]
 
     def publish(self, backlog: Path) -> None:

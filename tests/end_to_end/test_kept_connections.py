@@ -6,8 +6,9 @@ from tests.end_to_end.system import SECONDS, System
 from tests.end_to_end.workers import changed_worker
 
 NAME = "cqrs-kept"
-SESSIONS = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{NAME}'"
-END = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{NAME}'"
+MINE = f"FROM pg_stat_activity WHERE application_name = '{NAME}' AND datname = current_database()"
+SESSIONS = f"SELECT pid {MINE}"
+END = f"SELECT pg_terminate_backend(pid) {MINE}"
 RENAME = 'row = Country.objects.get(pk="IS"); row.name = "Name {number}"; row.save()'
 ARRIVED = "SELECT 1 FROM shop_country WHERE title = 'Name {number}'"
 

@@ -22,3 +22,4 @@ if "SERVICE_QUORUM" in os.environ:  # as the how-to page for workers says
     NAME, QUORUM = CQRS["queue"], {"x-queue-type": "quorum", "x-delivery-limit": 20}
     CELERY_TASK_QUEUES = [kombu.Queue(NAME, kombu.Exchange(""), routing_key=NAME, queue_arguments=QUORUM)]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # as recommended: no warning on standard error
+SILENCED_SYSTEM_CHECKS = ["celery_cqrs.W012", "celery_cqrs.W013"]  # a replica of tests.app is strict on purpose

@@ -53,6 +53,10 @@ with transaction.atomic():
 """
 RENAME_PLACE = 'Subdivision.cqrs.bulk_update(Subdivision.objects.filter(pk="DE-1"), name="Place, renamed")'
 NOW = "UPDATE celery_cqrs_letter SET not_before = now()"
+LATER = """
+UPDATE celery_cqrs_letter
+SET state = 'retrying', parent = '', parent_key = '', waits_until = NULL, not_before = now() + interval '1 hour'
+"""
 OLD_GRAVE = """
 INSERT INTO celery_cqrs_tombstone (side, cqrs_id, pk, revision, deleted_at)
 VALUES ('replica', 'country', 'QQ', 1, now() - interval '1 year')
@@ -163,6 +167,24 @@ def test_a_letter_survives_the_worker_that_releases_or_retries_it(
         arm("shop", place, how)
         parent_back(system)
         armed.wait(place, seconds=SECONDS)
+    wait_until(lambda: due(system) or not system.letters_of("shop"), what="the end of its lease", seconds=SECONDS)
+    ends_well(system, applied="subdivision")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_letter_survives_the_worker_that_leases_it(
+    system: System, armed: Points, arm: Callable[..., None], how: str
+) -> None:
+    parent_away(system)
+    with system.without_beat("atlas", "shop"):
+        system.run_code(RENAME_PLACE)
+        wait_for_letter(system)
+        system.execute("shop", LATER)  # it waits for nothing but its time, so that nobody releases it
+        parent_back(system)
+        wait_until(lambda: not system.outbox(), what="letter and parent, confirmed", seconds=SECONDS)
+        arm("shop", "after update celery_cqrs_letter", how)
+        system.execute("shop", NOW)
+    armed.wait("after update celery_cqrs_letter", seconds=SECONDS)
     wait_until(lambda: due(system) or not system.letters_of("shop"), what="the end of its lease", seconds=SECONDS)
     ends_well(system, applied="subdivision")
 

@@ -144,8 +144,8 @@ def _blamed(rows: Sequence[Row], error: Exception, terms: Terms) -> list[Ending]
     """How the messages end that are to blame for ``error``."""
     if isinstance(error, RowsKnotted):
         return [(row.message, Dead(str(error))) for row in rows]
-    if not isinstance(error, RowRefused) or not isinstance(error.__cause__, Exception):
-        raise error
+    if not isinstance(error, RowRefused) or not isinstance(error.__cause__, Exception):  # a deferred constraint, say
+        return [(row.message, settle.failure(row.model, row.message, error, None, terms.now)) for row in rows]
     named = (error.facts["cqrs_id"], error.facts["pk"])
     row = next(one for one in rows if (one.message.cqrs_id, one.message.instance_pk) == named)
     return [(row.message, settle.failure(row.model, row.message, error.__cause__, None, terms.now))]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
+from django.db import connections
 
 from celery_cqrs import testing
 from celery_cqrs.models import Letter, Tombstone
@@ -11,6 +14,7 @@ from celery_cqrs.tasks import retry_letters
 from tests.app.families import HookedLandRef, KeyRef, LandRef, LockRef, TownRef
 from tests.app.models import AuthorRef, SpecimenRef
 from tests.apply.test_missing_parents import land, specimen, town
+from tests.conftest import on_database
 from tests.receive.wire import author, confirmed, deliver, message
 
 pytestmark = pytest.mark.usefixtures("each_path")
@@ -160,3 +164,32 @@ def test_a_row_of_a_circle_that_fails_for_its_own_reason_is_retried_and_the_othe
     Letter.objects.filter(cqrs_id="hooked_land").update(not_before="2026-01-01T00:00Z")
     retry_letters()
     assert (LandRef.objects.get().capital_id, TownRef.objects.get().land_id) == (1, 9)
+
+
+@pytest.mark.parametrize("database", [pytest.param("postgres", marks=on_database("postgres"))], indirect=True)
+def test_a_circle_that_the_database_refuses_at_the_end_is_retried_and_stops_nobody(database):
+    deliver(land(2), town(5, country=2))
+    with unique_at_the_end(database, "app_townref"):
+        deliver(town(1, country=9))
+        deliver(land(9, capital=1))
+        states = dict(Letter.objects.values_list("cqrs_id", "state"))
+        assert states == {"land": Letter.RETRYING, "town": Letter.RETRYING}
+        assert "one_of_each" in Letter.objects.first().reason
+        deliver(land(3))
+    assert set(LandRef.objects.values_list("pk", flat=True)) == {2, 3}
+
+
+@contextmanager
+def unique_at_the_end(database, table):
+    """No two rows of one revision, which only PostgreSQL can ask when the transaction ends."""
+    execute(database, f"ALTER TABLE {table} ADD CONSTRAINT one_of_each UNIQUE (cqrs_revision) DEFERRABLE")
+    try:
+        yield
+    finally:
+        execute(database, f"ALTER TABLE {table} DROP CONSTRAINT one_of_each")
+
+
+def execute(database, statement):
+    """In a connection as the last delivery has left it."""
+    with connections[database].cursor() as cursor:
+        cursor.execute(statement)

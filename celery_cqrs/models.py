@@ -1,73 +1,18 @@
-"""The tables: Outbox, Destination (master), Letter, Attempt (replica), and Tombstone, Lock, Tick (both sides)."""
+"""The tables of the master (Outbox to Inquiry), of the replica (Letter, Attempt), and of both."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 from django.db import models
 
+from celery_cqrs.columns import ERROR_LENGTH as ERROR_LENGTH
+from celery_cqrs.columns import KEY_LENGTH as KEY_LENGTH
+from celery_cqrs.columns import KeyField as KeyField
+from celery_cqrs.columns import PlainField as PlainField
+from celery_cqrs.columns import WideTextField as WideTextField
+from celery_cqrs.columns import clean_key as clean_key
+from celery_cqrs.columns import encode_plain as encode_plain
+from celery_cqrs.columns import key_collation as key_collation
 from celery_cqrs.registry import NAME_LENGTH
-
-KEY_LENGTH = 255
-ERROR_LENGTH = 2_000
-
-
-class KeyField(models.CharField):  # type: ignore[type-arg]
-    """Text that every database compares byte by byte; MariaDB's usual collations would take "a" and "A" for one key."""
-
-    def db_parameters(self, connection: Any) -> Any:
-        """As CharField, with a binary collation on MariaDB and MySQL."""
-        parameters = super().db_parameters(connection)
-        if connection.vendor == "mysql":
-            parameters["type"] = f"{parameters['type']} CHARACTER SET utf8mb4"
-            parameters["collation"] = key_collation(connection)
-        return parameters
-
-
-def key_collation(connection: Any) -> str:
-    """The collation of key columns on MariaDB or MySQL."""
-    return "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"
-
-
-class WideTextField(models.TextField):  # type: ignore[type-arg]
-    """Text in any language, also where the database of MariaDB or MySQL knows fewer characters."""
-
-    def db_type(self, connection: Any) -> str | None:
-        """As TextField, in UTF-8 on MariaDB and MySQL."""
-        declared = super().db_type(connection)
-        return f"{declared} CHARACTER SET utf8mb4" if connection.vendor == "mysql" else declared
-
-
-class PlainField(models.TextField):  # type: ignore[type-arg]
-    """Plain values kept as JSON text in ASCII, so that every database holds every character of every other one."""
-
-    def get_prep_value(self, value: Any) -> str | None:
-        """Plain value → JSON text."""
-        return encode_plain(value) if self.null else json.dumps(value, separators=(",", ":"))
-
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        """JSON text → plain value."""
-        return None if value is None else json.loads(value)
-
-    def to_python(self, value: Any) -> Any:
-        """Plain values stay as they are."""
-        return value
-
-
-def encode_plain(value: Any) -> str | None:
-    """JSON text of a plain value; None stays None."""
-    return None if value is None else json.dumps(value, separators=(",", ":"))
-
-
-def clean_key(value: Any, length: int = KEY_LENGTH) -> str:
-    """A key as a text that every database can hold: no NUL, no lone surrogate, not too long."""
-    text = str(value).replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
-    if len(text) <= length:
-        return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{text[: length - 17]}…{digest}"
 
 
 class Outbox(models.Model):
@@ -116,6 +61,89 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return str(self.queue)
+
+
+class Reconciliation(models.Model):
+    """A run: one comparison of a model of this database with one replica queue; ``active`` until it ends, then null.
+
+    ``position`` is how far the master has looked (null: at the start), ``walked`` that it has reached the end.
+    ``columns`` are those compared, as pairs of name and kind; ``keys`` has the first keys of each kind of drift.
+    """
+
+    REQUESTED, RUNNING = "requested", "running"
+    COMPLETE, NO_ANSWER, NOT_COMPARABLE = "complete", "no answer", "not comparable"
+    BUSY, REPLACED, FAILED = "busy", "replaced", "failed"
+    STATES = (REQUESTED, RUNNING, COMPLETE, NO_ANSWER, NOT_COMPARABLE, BUSY, REPLACED, FAILED)
+    KINDS = ("missing", "extra", "stale", "content", "ahead", "letter")
+
+    id = models.BigAutoField(primary_key=True)
+    token = models.CharField(max_length=32, unique=True)
+    cqrs_id = KeyField(max_length=NAME_LENGTH)
+    queue = KeyField(max_length=NAME_LENGTH)
+    active = models.BooleanField(null=True, default=True)
+    state = models.CharField(max_length=16, default="requested")
+    note = WideTextField(default="", blank=True)
+    deep = models.BooleanField(default=False)
+    repair = models.BooleanField(default=True)
+    lift = models.BooleanField(default=False)
+    force = models.BooleanField(default=False)
+    key_kind = models.CharField(max_length=40, default="")
+    columns = PlainField(default=list)
+    position = models.BigIntegerField(null=True)
+    walked = models.BooleanField(default=False)
+    fence = models.BigIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    started_at = models.DateTimeField()
+    heard_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    master_rows = models.BigIntegerField(default=0)
+    replica_rows = models.BigIntegerField(default=0)
+    missing = models.BigIntegerField(default=0)
+    extra = models.BigIntegerField(default=0)
+    stale = models.BigIntegerField(default=0)
+    content = models.BigIntegerField(default=0)
+    ahead = models.BigIntegerField(default=0)
+    letter = models.BigIntegerField(default=0)
+    repaired = models.BigIntegerField(default=0)
+    bytes_exchanged = models.BigIntegerField(default=0)
+    keys = PlainField(default=dict)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["cqrs_id", "queue", "active"], name="celery_cqrs_run_active"),)
+        indexes = (
+            models.Index(fields=["active"], name="celery_cqrs_run_open"),
+            models.Index(fields=["ended_at"], name="celery_cqrs_run_age"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.cqrs_id} with {self.queue}: {self.state}"
+
+    @property
+    def drift(self) -> int:
+        """How many rows differ."""
+        return sum(getattr(self, kind) for kind in self.KINDS)
+
+    @property
+    def remaining(self) -> int:
+        """How many of them are not repaired."""
+        return self.drift - self.repaired
+
+
+class Inquiry(models.Model):
+    """A question of a run that is not answered, or not asked yet (``asked_at`` is null); its id travels with it."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Reconciliation, models.CASCADE, related_name="inquiries")
+    kind = models.CharField(max_length=8)
+    payload = PlainField()
+    asked_at = models.DateTimeField(null=True)
+    tries = models.IntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "inquiries"
+
+    def __str__(self) -> str:
+        return f"{self.kind} of run {self.run_id}"
 
 
 class Tombstone(models.Model):

@@ -1,0 +1,1 @@
+"""Heal: both sides compare their rows, and the master repairs what differs."""

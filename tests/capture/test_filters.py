@@ -8,9 +8,6 @@ from celery_cqrs.exceptions import SettingRefused
 from celery_cqrs.master.drain import drain_all
 from tests.app.models import Author, Box, BoxRef, Shelf
 from tests.capture.conftest import captured, carry_to_replica, forget_captured, graves, stored_revision
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 @pytest.fixture

@@ -14,9 +14,6 @@ from celery_cqrs.master.drain import drain_all
 from tests.app.masters import Remark
 from tests.app.models import Author
 from tests.capture.conftest import captured, previous_values, stored_revision
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 @pytest.fixture
@@ -76,7 +73,7 @@ def test_a_deep_copy_is_tracked_apart_from_its_original(uncommitted):
 def test_saves_are_counted_within_a_transaction_only(uncommitted):
     author = Author(name="Ann")
     counts = []
-    with transaction.atomic():
+    with transaction.atomic(using=uncommitted):
         for _ in range(3):
             author.save()
             counts.append((author.cqrs_saves_count, author.is_initial_cqrs_save))

@@ -9,9 +9,6 @@ from celery_cqrs.master.drain import drain_all
 from celery_cqrs.models import Outbox
 from tests.app.models import Author, Box, Recipe, Shelf
 from tests.capture.conftest import forget_captured
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 @pytest.fixture

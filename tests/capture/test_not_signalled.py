@@ -6,9 +6,6 @@ from django.db import connections
 from tests.app.masters import Category, Remark, Tag
 from tests.app.models import Author, AuthorRef
 from tests.capture.conftest import captured, carry_to_replica, forget_captured
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 def update(author, using):

@@ -6,9 +6,6 @@ from celery_cqrs import testing
 from celery_cqrs.master.drain import drain_all
 from tests.app.models import Author, Product
 from tests.capture.conftest import captured, forget_captured, previous_values
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 def test_a_creation_tells_none_for_each_tracked_field_that_has_a_value(uncommitted):

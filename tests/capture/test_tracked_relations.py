@@ -7,9 +7,7 @@ from django.db.models import F
 from tests.app.masters import Money, Remark, Tag
 from tests.app.models import Author
 from tests.capture.conftest import captured, forget_captured, previous_values
-from tests.conftest import on_sqlite
 
-pytestmark = on_sqlite
 SAID_AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 

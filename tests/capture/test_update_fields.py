@@ -4,9 +4,6 @@ import pytest
 
 from tests.app.models import Author, AuthorRef
 from tests.capture.conftest import captured, carry_to_replica, forget_captured, stored_revision
-from tests.conftest import on_sqlite
-
-pytestmark = on_sqlite
 
 
 @pytest.fixture

@@ -9,10 +9,7 @@ from celery_cqrs.master.drain import drain_all
 from celery_cqrs.models import Outbox
 from tests.app import bad_serializers
 from tests.app.models import Author, Recipe
-from tests.conftest import on_sqlite
 from tests.publish.conftest import let_pass, pending, sizes
-
-pytestmark = on_sqlite
 
 
 @pytest.mark.parametrize(

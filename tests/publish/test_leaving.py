@@ -8,10 +8,7 @@ from celery_cqrs.models import Outbox, Tombstone
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef, Recipe, RecipeDocument
 from tests.capture.conftest import captured, carry_to_replica
-from tests.conftest import on_sqlite
 from tests.publish.conftest import let_pass, pending
-
-pytestmark = on_sqlite
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,7 @@ from celery_cqrs.master.drain import drain, drain_all
 from celery_cqrs.models import Outbox
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, Beacon, Plate, Product, Recipe, Shelf, Step
-from tests.conftest import on_sqlite
 from tests.publish.conftest import let_pass, sizes
-
-pytestmark = on_sqlite
 
 
 def publish(using, queue="replica"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
 
 from celery_cqrs.columns import ERROR_LENGTH as ERROR_LENGTH
@@ -14,9 +16,15 @@ from celery_cqrs.columns import encode_plain as encode_plain
 from celery_cqrs.columns import key_collation as key_collation
 from celery_cqrs.registry import NAME_LENGTH
 
+LAST_YEAR = 9000
+"""What is available later than that never is; some years before NEVER, for time zones and for tests."""
+
 
 class Outbox(models.Model):
     """A change that one replica queue has not confirmed yet: pending (``sent_at`` is null) or sent."""
+
+    NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+    """``available_at`` of a held row."""
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=16, default="sync")
@@ -45,6 +53,11 @@ class Outbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.signal_type} {self.cqrs_id} {self.pk_text} for {self.queue}"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether something that it should carry is missing for ever: a person lets it go without, or a newer one."""
+        return bool(self.error) and self.available_at.year > LAST_YEAR
 
 
 class Destination(models.Model):

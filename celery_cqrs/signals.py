@@ -20,7 +20,8 @@ publish_failed = Signal()
 set_aside = Signal()
 """An outbox row cannot be sent as it is and waits with its error.
 
-Arguments: row_ids, cqrs_id, pk, revision (None when it is not known), correlation_id, error, using.
+Arguments: row_ids (empty when it is captured so), cqrs_id, pk, revision (None when it is not known), correlation_id,
+error, using.
 """
 
 resent = Signal()

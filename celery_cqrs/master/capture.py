@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.utils.module_loading import import_string
 
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.database import clock
-from celery_cqrs.exceptions import SettingRefused
-from celery_cqrs.master import insert, publisher, tracking
+from celery_cqrs.exceptions import SerializationFailed, SettingRefused
+from celery_cqrs.master import additions, insert, publisher, tracking
 from celery_cqrs.master.fields import demand_named
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import Outbox, Tombstone
+from celery_cqrs.models import ERROR_LENGTH, Outbox, Tombstone, clean_key
 from celery_cqrs.registry import MasterRegistry
-from celery_cqrs.serialize import encode_instance, key_text
+from celery_cqrs.serialize import key_text
 
 ROWS_PER_STATEMENT = 500
 
@@ -34,8 +33,8 @@ class Change:
 
     instance: Any
     created: bool = False
-    previous_data: dict[str, Any] | None = None
-    custom: dict[str, Any] | None = None
+    previous_data: tracking.Previous = None
+    custom: additions.Added = additions.NOTHING
 
 
 def capture_saves(changes: Sequence[Change], using: str) -> None:
@@ -53,8 +52,8 @@ def capture_saves(changes: Sequence[Change], using: str) -> None:
 
 def capture_delete(instance: Any, using: str) -> None:
     """Capture that ``instance`` is about to be deleted, at the database's revision + 1, and leave a tombstone."""
+    change = Change(instance, custom=additions.custom_data(instance))
     for registered in registered_for_delete(type(instance)):
-        change = Change(instance, custom=instance.get_custom_cqrs_delete_data())
         revisions = _capture(registered, SignalType.DELETE, [change], using)
         if revisions:
             tombstones.remember(using, Tombstone.MASTER, registered.CQRS_ID, revisions)
@@ -136,17 +135,23 @@ def _descends(known: Any, model: Any) -> bool:
 def _capture(
     model: Any, signal_type: SignalType, changes: Sequence[Change], using: str, queue: str | None = None
 ) -> dict[str, int]:
-    """Write the rows of ``changes`` for ``model``; returns the revision of each key that was found."""
+    """Write the rows of ``changes`` for ``model``; returns the revision of each key that was found.
+
+    A SYNC that is held counts as none.
+    """
     sent: list[Change] = []
     silent: list[Change] = []
     revisions: dict[str, int] = {}
     queues = _queues(model, queue)
     for change in changes:
-        wanted = bool(queues) and _is_wanted(model, change.instance)
+        wanted = bool(queues) and additions.is_wanted(model, change.instance)
         (sent if wanted else silent).append(change)
     for chunk in _chunks(sent, max(1, ROWS_PER_STATEMENT // max(1, len(queues)))):
         rows = [row for change in chunk for row in _rows(model, signal_type, change, queues, queue is not None)]
-        revisions |= insert.write_rows(connections[using], model, signal_type, rows)
+        written = insert.write_rows(connections[using], model, signal_type, rows)
+        held = _announce_held(model, rows, written, using)
+        uncounted = held if signal_type is SignalType.SYNC else set()
+        revisions |= {key: revision for key, revision in written.items() if key not in uncounted}
     for chunk in _chunks(silent if signal_type is not SignalType.SYNC else [], ROWS_PER_STATEMENT):
         keys = {key_text(model, pk_of(model, change.instance)): pk_of(model, change.instance) for change in chunk}
         revisions |= insert.read_revisions(using, model, signal_type, keys)
@@ -160,17 +165,6 @@ def _capture(
             model, cqrs_id=model.CQRS_ID, signal_type=signal_type, pks=pks, queues=queues, using=using
         )
     return revisions
-
-
-def _is_wanted(model: Any, instance: Any) -> bool:
-    """Whether this change may be sent. Who cannot ask the filter here, or is to delete what leaves, asks when sending.
-
-    A registered parent or child has a filter of its own, and other classes of the row (a proxy, say) have theirs.
-    """
-    if model.CQRS_DELETE_ON_LEAVE or not isinstance(instance, model._meta.concrete_model):
-        return True
-    asked = type(instance) if type(instance).CQRS_ID == model.CQRS_ID else model
-    return bool(asked.is_sync_instance(instance))
 
 
 def _queues(model: Any, queue: str | None) -> list[str]:
@@ -190,36 +184,34 @@ def _rows(
     model: Any, signal_type: SignalType, change: Change, queues: Iterable[str], direct: bool
 ) -> Iterator[insert.Row]:
     pk = pk_of(model, change.instance)
-    meta = _meta(model, signal_type, change)
+    key = key_text(model, pk)
+    previous = additions.previous_data(model, change.previous_data)
+    meta = additions.meta(model, signal_type, change.instance, change.previous_data)
     for queue in queues:
-        yield insert.Row(
-            queue=queue,
-            pk=pk,
-            pk_text=key_text(model, pk),
-            previous_data=tracking.tracked_by(model, change.previous_data),
-            custom=change.custom,
-            meta=meta,
-            correlation_id=_correlation_id(signal_type, model.CQRS_ID, pk, queue),
-            direct=direct,
-        )
+        correlation_id = additions.correlation_id(signal_type, model.CQRS_ID, pk, queue)
+        documents = (previous, change.custom, meta, correlation_id)
+        error = _error(model, key, [one.fault for one in documents if one.fault])
+        yield insert.Row(queue, pk, key, tuple(one.text for one in documents), direct, error)
 
 
-def _meta(model: Any, signal_type: SignalType, change: Change) -> Any:
-    """Computed here, in the caller's thread with the state of its request; a CQRS_SERIALIZER has its turn later."""
-    if not model.has_cqrs_meta():
-        return None
-    instance = change.instance
-    is_delete = signal_type is SignalType.DELETE
-    data = {"id": instance.pk} if is_delete else encode_instance(instance, instance._meta.concrete_fields)
-    return instance.get_cqrs_meta(instance_data=data, previous_data=change.previous_data, signal_type=signal_type)
+def _error(model: Any, key: str, faults: Sequence[str]) -> str:
+    if not faults:
+        return ""
+    problem = f"{'; '.join(faults)}. It cannot be asked again: cqrs_outbox retry sends the change without it."
+    return clean_key(SerializationFailed(model=model.__name__, pk=key, problem=problem), ERROR_LENGTH)
 
 
-def _correlation_id(signal_type: SignalType, cqrs_id: str, pk: Any, queue: str) -> Any:
-    function = conf.master.correlation_function
-    if function is None:
-        return None
-    made = (import_string(function) if isinstance(function, str) else function)(signal_type, cqrs_id, pk, queue)
-    return made if made is None or isinstance(made, str | int) else str(made)
+def _announce_held(model: Any, rows: Sequence[insert.Row], revisions: Mapping[str, int], using: str) -> set[str]:
+    """The keys whose rows were written with an error: they wait for a person, who is to hear of it."""
+    held = set()
+    for row in rows:
+        if row.error and row.pk_text in revisions:
+            held.add(row.pk_text)
+            facts = {"cqrs_id": model.CQRS_ID, "pk": row.pk_text, "revision": abs(revisions[row.pk_text])}
+            signals.set_aside.send_robust(
+                Outbox, row_ids=[], correlation_id=None, error=row.error, using=using, **facts
+            )
+    return held
 
 
 def _continue_revisions(model: Any, changes: Sequence[Change], revisions: dict[str, int], using: str) -> None:

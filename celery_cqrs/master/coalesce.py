@@ -34,7 +34,8 @@ def coalesce(rows: Iterable[Outbox]) -> list[Planned]:
     """Plan the messages for ``rows``, which are in order of id and may be of many keys and queues.
 
     SAVEs before the last DELETE of a key are settled by that DELETE, since their state can no longer be read.
-    SAVE and SYNC stay apart: a SYNC may be refused where the SAVE must not be.
+    SAVE and SYNC stay apart: a SYNC may be refused where the SAVE must not be. A held row is in no plan, unless a newer
+    one of its kind goes.
     """
     keys: dict[tuple[str, str, str], list[Outbox]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
@@ -43,11 +44,13 @@ def coalesce(rows: Iterable[Outbox]) -> list[Planned]:
 
 
 def _plan(rows: Sequence[Outbox]) -> list[Planned]:
-    deletes = [index for index, row in enumerate(rows) if row.signal_type == SignalType.DELETE]
+    deletes = [index for index, row in enumerate(rows) if row.signal_type == SignalType.DELETE and not row.is_held]
     cut = deletes[-1] + 1 if deletes else 0
     plans = [Planned(SignalType.DELETE, tuple(rows[:cut]))] if cut else []
     for signal_type, direct in ((SignalType.SAVE, False), (SignalType.SYNC, False), (SignalType.SYNC, True)):
-        chosen = tuple(row for row in rows[cut:] if row.signal_type == signal_type and row.direct == direct)
+        chosen = [row for row in rows[cut:] if row.signal_type == signal_type and row.direct == direct]
+        while chosen and chosen[-1].is_held:
+            chosen.pop()
         if chosen:
-            plans.append(Planned(signal_type, chosen))
+            plans.append(Planned(signal_type, tuple(chosen)))
     return plans

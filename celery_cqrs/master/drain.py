@@ -101,6 +101,7 @@ def _parts(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
 
 def _settle_unsent(using: str, prepared: Preparation) -> None:
     outbox.drop(using, prepared.needless)
+    outbox.give_back(using, prepared.held)
     for rows, error in prepared.failed:
         _set_aside(using, rows, error)
 

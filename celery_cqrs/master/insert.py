@@ -16,8 +16,8 @@ from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.database.isolation import reads_committed
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import Tombstone, encode_plain, key_collation
-from celery_cqrs.serialize import key_text, to_plain
+from celery_cqrs.models import Outbox, Tombstone, key_collation
+from celery_cqrs.serialize import key_text
 
 COLUMNS = (
     "kind, queue, cqrs_id, pk, signal_type, revision, previous_data, custom, meta, correlation_id, direct, "
@@ -40,16 +40,15 @@ class Row:
     queue: str
     pk: Any
     pk_text: str
-    previous_data: Any = None
-    custom: Any = None
-    meta: Any = None
-    correlation_id: Any = None
+    documents: tuple[str | None, ...]
+    """previous_data, custom, meta and correlation_id as JSON texts."""
     direct: bool = False
+    error: str = ""
+    """Why it is written and not sent; see ``Outbox.is_held``."""
 
     def plain(self) -> list[Any]:
-        """The values in the order of the statement, JSON as text."""
-        documents = (self.previous_data, self.custom, self.meta, self.correlation_id)
-        return [self.queue, self.pk_text, *(encode_plain(to_plain(value)) for value in documents), self.direct]
+        """The values in the order of the statement."""
+        return [self.queue, self.pk_text, *self.documents, self.error, self.direct]
 
 
 def write_rows(connection: Any, model: Any, signal_type: SignalType, rows: Sequence[Row]) -> dict[str, int]:
@@ -118,9 +117,10 @@ def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
     table, parameters = build(connection, names, keys, rows)
     sql = (
         f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) "
-        f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, direct) AS ({table}) "
+        f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, error, direct) AS ({table}) "
         f"SELECT 'sync', c.queue, %s, c.pk, %s, {_revision(signal_type, names)}, c.previous_data, c.custom, c.meta, "
-        f"c.correlation_id, c.direct, {names['now']}, {names['now']}, 0, '' "
+        f"c.correlation_id, c.direct, {names['now']}, "
+        f"CASE WHEN c.error = '' THEN {names['now']} ELSE {names['never']} END, 0, c.error "
         f"FROM c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
     )
     parameters += [model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
@@ -132,7 +132,7 @@ def _listed(
 ) -> tuple[str, list[Any]]:
     """A value for each column of each row."""
     key = _cast(connection, names)
-    values = ", ".join([f"({key}, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
+    values = ", ".join([f"({key}, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
     parameters = [value for key, row in zip(keys, rows, strict=True) for value in (key, *row.plain())]
     return f"VALUES {values}", parameters
 
@@ -153,19 +153,20 @@ def _united(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
     is_mysql, lock = connection.vendor == "mysql", _lock(connection, signal_type)
     grave = f"CONVERT(%s USING utf8mb4) COLLATE {key_collation(connection)}" if is_mysql else "%s"
     key = _cast(connection, names)
-    select = (
-        f"(SELECT 'sync', %s, %s, %s, %s, {_revision(signal_type, names)}, %s, %s, %s, %s, %s, "
-        f"{names['now']}, {names['now']}, 0, '' "
-        f"FROM {names['table']} m {_grave(signal_type, grave)} WHERE m.{names['key']} = {key}{lock})"
+    before, after = (
+        f"(SELECT 'sync', %s, %s, %s, %s, {_revision(signal_type, names)}, %s, %s, %s, %s, %s, {names['now']}, ",
+        f", 0, %s FROM {names['table']} m {_grave(signal_type, grave)} WHERE m.{names['key']} = {key}{lock})",
     )
+    selects: list[str] = []
     parameters: list[Any] = []
     for row in rows:
-        queue, pk_text, *documents = row.plain()
-        parameters += [queue, model.CQRS_ID, pk_text, signal_type.value, *documents]
+        queue, pk_text, *documents, error, direct = row.plain()
+        selects.append(f"{before}{names['never' if error else 'now']}{after}")
+        parameters += [queue, model.CQRS_ID, pk_text, signal_type.value, *documents, direct, error]
         parameters += [*_grave_parameters(signal_type, model), *([] if signal_type is SignalType.SYNC else [pk_text])]
         parameters.append(_database_key(connection, model, row))
-    selects = " UNION ALL ".join([select] * len(rows)) if len(rows) > 1 else select[1:-1]
-    return f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) {selects}", parameters
+    united = " UNION ALL ".join(selects) if len(rows) > 1 else selects[0][1:-1]
+    return f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) {united}", parameters
 
 
 def _lock(connection: Any, signal_type: SignalType) -> str:
@@ -186,6 +187,7 @@ def _names(connection: Any, model: Any) -> dict[str, Any]:
         "key_type": home.pk.rel_db_type(connection),
         "revision": quote(home.get_field("cqrs_revision").column),
         "now": clock.now_sql(connection),
+        "never": NEVER[connection.vendor],
     }
 
 
@@ -207,5 +209,9 @@ def _database_key(connection: Any, model: Any, row: Row) -> Any:
     return home_of(model)._meta.pk.get_db_prep_value(row.pk, connection)
 
 
+NEVER = {
+    vendor: f"'{Outbox.NEVER:%Y-%m-%d %H:%M:%S}{zone}'"
+    for vendor, zone in (("postgresql", "+00"), ("sqlite", ""), ("mysql", ""))
+}
 LOCKS = {"postgresql": " FOR UPDATE OF m", "sqlite": "", "mysql": " FOR UPDATE"}
 STATEMENTS = {"postgresql": _joined, "sqlite": _joined, "mysql": _united}

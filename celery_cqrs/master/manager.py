@@ -28,7 +28,7 @@ class MasterQuerySet(models.QuerySet[Any]):
             raise ModelRefused(model=self.model.__name__, problem=problem)
         self._refuse_unknown_keys(instances, using)
         with transaction.atomic(using=using, savepoint=False):
-            previous = [tracking.previous_values(instance, created=True) for instance in instances]
+            previous = [_tell(one, tracking.previous_values(one, True, one.pk is not None)) for one in instances]
             created: list[Any] = models.QuerySet(self.model, using=using).bulk_create(instances, *args, **kwargs)
             changes = [capture.Change(one, True, told) for one, told in zip(created, previous, strict=True)]
             capture.capture_saves(changes, using)
@@ -76,9 +76,10 @@ class MasterManager(models.Manager.from_queryset(MasterQuerySet)):  # type: igno
 
     def _update_chunk(self, using: str, pks: list[Any], field_values: dict[str, Any]) -> int:
         rows = self.model._base_manager.using(using).filter(pk__in=pks)
-        before = {one.pk: tracking.present_values(one) for one in rows} if hasattr(self.model, tracking.TRACKER) else {}
+        before = {one.pk: tracking.present_values(one) for one in rows} if tracking.is_tracked(self.model) else {}
         count = rows.update(cqrs_revision=models.F("cqrs_revision") + 1, cqrs_updated=timezone.now(), **field_values)
-        changes = [capture.Change(one, previous_data=_changed(before.get(one.pk), one)) for one in rows.all()]
+        told = [(one, _tell(one, tracking.changed_values(before.get(one.pk), one))) for one in rows.all()]
+        changes = [capture.Change(one, previous_data=previous) for one, previous in told]
         capture.capture_saves(changes, using)
         signals.post_update.send(self.model, instances=[change.instance for change in changes], using=using)
         return int(count)
@@ -89,9 +90,7 @@ def write_alias(queryset: Any) -> str:
     return str(queryset._db or router.db_for_write(queryset.model, **queryset._hints))
 
 
-def _changed(before: dict[str, Any] | None, instance: Any) -> dict[str, Any] | None:
-    """The previous values of the tracked fields that have another value now; None without tracking."""
-    if before is None:
-        return None
-    now = tracking.present_values(instance) or {}
-    return {name: value for name, value in before.items() if now.get(name) != value}
+def _tell(instance: Any, previous: tracking.Previous) -> tracking.Previous:
+    """Let ``instance`` know its previous values, for its receivers and hooks."""
+    instance._cqrs_previous = previous
+    return previous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -16,7 +17,7 @@ from celery_cqrs.master.fields import ALL_FIELDS, OWN_FIELDS, fields_for
 from celery_cqrs.master.manager import MasterManager
 from celery_cqrs.master.meta import MasterMeta
 from celery_cqrs.master.revision import RevisionField, has_parent_revision
-from celery_cqrs.master.serializer import serializer_data
+from celery_cqrs.master.serializer import read_anew, resolve_expressions, serializer_data
 from celery_cqrs.serialize import encode_instance
 
 SAVE_ARGUMENTS = ("force_insert", "force_update", "using", "update_fields")
@@ -86,13 +87,15 @@ class RawMasterMixin(Model):
             return
         is_captured = update_fields is None or "cqrs_revision" in update_fields
         self._count_save(using)
-        adding = self._state.adding
-        with transaction.atomic(using=using, savepoint=False):
-            self._cqrs_previous = previous = tracking.previous_values(self, created=adding) if is_captured else None
+        with (
+            transaction.atomic(using=using, savepoint=False),
+            tracking.Telling(self, is_captured, update_fields) as told,
+        ):
             super().save_base(raw, force_insert, force_update, using, update_fields)
-            self._cqrs_previous = previous  # a receiver may have saved this instance again meanwhile
+            self._cqrs_previous = told.previous  # a receiver may have saved this instance again meanwhile
             if is_captured:
-                capture.capture_saves([capture.Change(self, adding or self._cqrs_created, previous)], using)
+                created = told.adding or self._cqrs_created
+                capture.capture_saves([capture.Change(self, created, told.previous)], using)
             capture.publish_after_commit(using, saved=self)
 
     def _load_own_fields(self) -> None:
@@ -109,9 +112,15 @@ class RawMasterMixin(Model):
         using: str | None = None,
         update_fields: Any = None,
     ) -> bool:
-        """Fixtures are captured here: Django's deserializer calls ``Model.save_base`` past the override above."""
+        """Fixtures are captured here: Django's deserializer calls ``Model.save_base`` past the override above.
+
+        Of others the previous values are told here, where receivers and fields have had their say.
+        """
         if not raw:
-            return bool(super()._save_table(raw, cls, force_insert, force_update, using, update_fields))  # type: ignore[misc]
+            saved = bool(super()._save_table(raw, cls, force_insert, force_update, using, update_fields))  # type: ignore[misc]
+            if self._cqrs_telling is not None:
+                self._cqrs_telling.tell()
+            return saved
         using = using or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using, savepoint=False):
             fixtures.lift(self, using)
@@ -121,7 +130,8 @@ class RawMasterMixin(Model):
         return bool(updated)
 
     _cqrs_created = False
-    _cqrs_previous: dict[str, Any] | None = None
+    _cqrs_previous: tracking.Previous = None
+    _cqrs_telling: tracking.Telling | None = None
     _cqrs_saves = 0
 
     def _count_save(self, using: str) -> None:
@@ -150,14 +160,14 @@ class RawMasterMixin(Model):
         """
         own: list[Any] = [self._meta.get_field(name) for name in OWN_FIELDS]
         if self.CQRS_SERIALIZER is None:
-            self._resolve_expressions()
+            resolve_expressions(self)
             return encode_instance(self, [*fields_for(type(self), queue), *own])
-        source = self if sync else self._read_anew(using)
+        source = self if sync else read_anew(self, using)
         return {**serializer_data(source), **encode_instance(source, own)}
 
-    def get_tracked_fields_data(self) -> dict[str, Any] | None:
+    def get_tracked_fields_data(self) -> Mapping[str, Any] | None:
         """The previous values of the tracked fields as of the last save, or None."""
-        return self._cqrs_previous
+        return None if isinstance(self._cqrs_previous, Exception) else self._cqrs_previous
 
     def cqrs_sync(self, using: str | None = None, queue: str | None = None) -> bool:
         """Have the present state sent again, to ``queue`` or to all; False when the instance is unsaved or gone."""
@@ -211,19 +221,6 @@ class RawMasterMixin(Model):
     def call_post_update(cls, instances: list[Any], using: str | None = None) -> None:
         """Capture ``instances`` that were updated in bulk by other means than ``cqrs.bulk_update``."""
         capture.announce_update(cls, instances, using)
-
-    def _resolve_expressions(self) -> None:
-        held = [
-            field.attname
-            for field in self._meta.concrete_fields
-            if hasattr(self.__dict__.get(field.attname), "resolve_expression")
-        ]
-        if held:
-            self.refresh_from_db(fields=held)
-
-    def _read_anew(self, using: str | None) -> Any:
-        stored = type(self)._base_manager.using(using or self._state.db)
-        return self.relate_cqrs_serialization(stored).get(pk=self.pk)
 
 
 class MasterMixin(RawMasterMixin, metaclass=MasterMeta):

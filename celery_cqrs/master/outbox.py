@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, QuerySet
+from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from celery_cqrs import conf
 from celery_cqrs.backoff import backoff_seconds
@@ -62,7 +63,8 @@ def give_back(using: str, rows: Iterable[Outbox], later_seconds: float = 0) -> N
     """Make claimed rows pending again, as if they had not been claimed, or behind what comes in ``later_seconds``."""
     changes: dict[str, Any] = {"sent_at": None, "attempts": F("attempts") - 1}
     if later_seconds:
-        changes["available_at"] = clock.for_field(clock.now(using) + timedelta(seconds=later_seconds))
+        later = clock.for_field(clock.now(using) + timedelta(seconds=later_seconds))
+        changes["available_at"] = Greatest(F("available_at"), Value(later, DateTimeField()))  # a held row stays held
     for claimed in _claimed(using, rows):
         claimed.update(**changes)
 

@@ -37,18 +37,21 @@ class Prepared:
 
 @dataclass
 class Preparation:
-    """What claimed rows came to: messages to send, rows that need none, and rows that failed, with the error."""
+    """What claimed rows came to: messages, rows that need none, rows that stay held, and failed ones with the error."""
 
     messages: list[Prepared] = field(default_factory=list)
     needless: list[Outbox] = field(default_factory=list)
+    held: list[Outbox] = field(default_factory=list)
     failed: list[tuple[tuple[Outbox, ...], str]] = field(default_factory=list)
 
 
 def prepare(using: str, rows: Sequence[Outbox], stamp: datetime) -> Preparation:
     """Plan, read and encode ``rows``; each bad row fails alone."""
-    plans = coalesce([row for row in rows if row.signal_type in KNOWN])
+    known = [row for row in rows if row.signal_type in KNOWN]
+    plans = coalesce(known)
     states = States(using, [plan.last for plan in plans if plan.signal_type is not SignalType.DELETE])
-    result = Preparation()
+    planned = {row.id for plan in plans for row in plan.rows}
+    result = Preparation(held=[row for row in known if row.id not in planned])
     result.failed += [((row,), UNKNOWN_TYPE) for row in rows if row.signal_type not in KNOWN]
     for plan in plans:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import F
+from django.db.models import F, Q
 
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.batch import RepairKey, RepairRequest
@@ -23,7 +23,8 @@ from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import capture
 from celery_cqrs.master.fields import is_named
-from celery_cqrs.models import Outbox, Tombstone, clean_key
+from celery_cqrs.message import SignalType
+from celery_cqrs.models import LAST_YEAR, Outbox, Tombstone, clean_key
 from celery_cqrs.registry import NAME_LENGTH, MasterRegistry
 from celery_cqrs.serialize import key_text, key_value, target_of
 
@@ -103,8 +104,12 @@ def _repair_keys(request: RepairRequest, model: Any, reported: Mapping[str, int]
 
 
 def _hurry(using: str, queue: str, cqrs_id: str, keys: Sequence[str]) -> set[str]:
-    """Keys that have rows in the outbox, which answer the question; those sent long ago become pending at once."""
+    """Keys that have rows in the outbox, which answer the question; those sent long ago become pending at once.
+
+    A held change answers nothing; a held SYNC is not asked for again.
+    """
     rows = Outbox.objects.using(using).filter(kind="sync", queue=queue, cqrs_id=cqrs_id, pk_text__in=keys)
+    rows = rows.exclude(~Q(signal_type=SignalType.SYNC), available_at__year__gt=LAST_YEAR)
     lost = clock.now(using) - timedelta(seconds=conf.master.resend_after_seconds)
     rows.filter(sent_at__lt=clock.for_field(lost)).update(sent_at=None, available_at=F("captured_at"))
     return set(rows.values_list("pk_text", flat=True))

@@ -1,4 +1,4 @@
-"""CQRS_SERIALIZER: a class of the project's that takes the instance and has ``data``."""
+"""What an instance tells: by CQRS_SERIALIZER, a class of the project's that takes it and has ``data``; expressions."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ def serializer_data(instance: Any) -> dict[str, Any]:
         raise SerializationFailed(model=type(instance).__name__, pk=instance.pk, problem=problem)
     plain: dict[str, Any] = to_plain(data)
     return plain
+
+
+def resolve_expressions(instance: Any) -> None:
+    """Read the fields of ``instance`` that hold F() and its like, which only the database knows."""
+    held = [
+        field.attname
+        for field in instance._meta.concrete_fields
+        if hasattr(instance.__dict__.get(field.attname), "resolve_expression")
+    ]
+    if held:
+        instance.refresh_from_db(fields=held)
+
+
+def read_anew(instance: Any, using: str | None) -> Any:
+    """The stored row of ``instance``, with the relations that its serializer needs."""
+    stored = type(instance)._base_manager.using(using or instance._state.db)
+    return instance.relate_cqrs_serialization(stored).get(pk=instance.pk)

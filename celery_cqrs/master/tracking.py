@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from django.db.models import Model
+from django.db.models.signals import pre_save
 from model_utils import FieldTracker
 from model_utils.tracker import FieldInstanceTracker
 
+from celery_cqrs.border import result_or_error
 from celery_cqrs.exceptions import ModelRefused
 from celery_cqrs.master.fields import ALL_FIELDS, OWN_FIELDS
 from celery_cqrs.serialize import encode_field
 
 TRACKER = "_cqrs_tracker"
+Previous = Mapping[str, Any] | Exception | None
+"""Previous values by field name; None without tracking; or the error of a value that cannot be told."""
 
 
 class _InstanceTracker(FieldInstanceTracker):
@@ -24,15 +28,19 @@ class _InstanceTracker(FieldInstanceTracker):
         """Previous values of the fields that differ from what was loaded, by field name."""
         return self._plain(super().changed())
 
-    def created(self) -> dict[str, None]:
-        """None for each tracked field that has a value, as a creation reports it."""
+    def created(self, has_key: bool) -> dict[str, None]:
+        """None for each tracked field that has a value, as a creation reports it; keys only if it came with one."""
         loaded = set(self.fields) - self.deferred_fields
-        held = (name for name in self.fields if name in loaded and self.get_field_value(name) is not None)
-        return dict.fromkeys(self._field(name).name for name in held)
+        held = [self._field(name) for name in self.fields if name in loaded and self.get_field_value(name) is not None]
+        return {field.name: None for field in held if has_key or not _is_key(field)}
 
     def current_by_name(self) -> dict[str, Any]:
         """The present values, by field name."""
         return self._plain(self.current())
+
+    def is_among(self, name: str, written: Collection[str]) -> bool:
+        """Whether the field ``name`` is among ``written``, names as ``save`` takes them."""
+        return name in written or self._field(name).attname in written
 
     def _plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         fields = {attname: self._field(attname) for attname in values}
@@ -67,26 +75,88 @@ def track(model: Any) -> None:
     tracker.finalize_class(model)
 
 
-def previous_values(instance: Model, created: bool) -> dict[str, Any] | None:
-    """What the tracked fields held before the change at hand, or None when nothing is tracked."""
+def _is_key(field: Any) -> bool:
+    return bool(field.primary_key or (field.remote_field and field.remote_field.parent_link))
+
+
+def is_tracked(model: Any) -> bool:
+    """Whether ``model`` has tracked fields."""
+    return hasattr(model, TRACKER)
+
+
+class Telling:
+    """One save of an instance: what its tracked fields held, told when the row is written.
+
+    ``tell`` is called then: receivers of pre_save and fields with ``auto_now`` have had their say, and the tracker
+    still knows the former values. Saves of one instance by receivers are nested.
+    """
+
+    def __init__(self, instance: Any, is_captured: bool, written: Collection[str] | None) -> None:
+        self.adding = instance._state.adding
+        self.previous: Previous = None
+        self._instance, self._written = instance, written
+        self._is_told = is_captured and is_tracked(instance)
+        self._has_key = instance.pk is not None
+
+    def __enter__(self) -> Telling:
+        self._outer, self._instance._cqrs_telling = self._instance._cqrs_telling, self
+        if self._is_told and pre_save.has_listeners(type(self._instance)):
+            self.tell()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._instance._cqrs_telling = self._outer
+
+    def tell(self) -> None:
+        """Note the values as they differ now, for ``get_tracked_fields_data`` too."""
+        if self._is_told:
+            self.previous = previous_values(self._instance, self.adding, self._has_key, self._written)
+        self._instance._cqrs_previous = self.previous
+
+
+def previous_values(
+    instance: Model, created: bool, has_key: bool = True, written: Collection[str] | None = None
+) -> Previous:
+    """What the tracked fields among ``written`` (names; None: all) held before the change at hand.
+
+    A key that the database has made (``has_key`` false) is none of a creation's values.
+    """
     tracker = getattr(instance, TRACKER, None)
     if tracker is None:
         return None
-    return dict(tracker.created() if created else tracker.changed())
+    told = result_or_error(lambda: tracker.created(has_key) if created else tracker.changed())
+    if written is None or isinstance(told, Exception):
+        return told
+    return {name: value for name, value in told.items() if tracker.is_among(name, written)}
 
 
-def tracked_by(model: Any, values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Those of the previous ``values`` that ``model`` tracks itself: a child of its table may track more."""
+def tracked_by(model: Any, values: Previous) -> dict[str, Any] | None:
+    """Those of the previous ``values`` that ``model`` tracks itself: a child of its table may track more.
+
+    Raises the error that came in their place.
+    """
+    if isinstance(values, Exception):
+        raise values
     tracker = getattr(model, TRACKER, None)
     if values is None or tracker is None:
         return None
     return {name: value for name, value in values.items() if name in tracker.names}
 
 
-def present_values(instance: Model) -> dict[str, Any] | None:
+def present_values(instance: Model) -> Previous:
     """What the tracked fields hold now, or None when nothing is tracked."""
     tracker = getattr(instance, TRACKER, None)
-    return None if tracker is None else dict(tracker.current_by_name())
+    return None if tracker is None else result_or_error(tracker.current_by_name)
+
+
+def changed_values(before: Previous, instance: Model) -> Previous:
+    """Those of the values ``before`` that are others now."""
+    now = present_values(instance)
+    if isinstance(before, Exception) or isinstance(now, Exception):
+        return before if isinstance(before, Exception) else now
+    if before is None or now is None:
+        return None
+    return {name: value for name, value in before.items() if now.get(name) != value}
 
 
 def _checked_names(model: Any, declared: Any, fields: dict[str, Any]) -> list[str]:

@@ -44,6 +44,7 @@ class Remark(MasterMixin, models.Model):
     text = models.CharField(max_length=50, default="")
     rank = models.IntegerField(default=0)
     said_at = models.DateTimeField(null=True)
+    touched_at = models.DateTimeField(auto_now=True)
     prices = models.JSONField(default=dict, encoder=MoneyEncoder)
     answers = models.ForeignKey("self", models.CASCADE, null=True)
     content_type = models.ForeignKey(ContentType, models.CASCADE, null=True, db_constraint=False)

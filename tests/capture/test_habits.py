@@ -7,7 +7,7 @@ import pytest
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.db import transaction
 from django.db.models import F
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_save
 
 from celery_cqrs import testing
 from celery_cqrs.master.drain import drain_all
@@ -45,6 +45,19 @@ def test_a_receiver_that_saves_again_is_captured_and_hides_no_previous_value(unc
     assert told["instance_data"]["name"] == "Bea" and told["previous_data"] == {"name": None}
 
 
+def test_a_receiver_that_saves_before_the_save_leaves_it_its_own_previous_values(uncommitted, receive):
+    author = Author.objects.create(name="Ann")
+
+    def save_first(instance, **_):
+        pre_save.disconnect(save_first, sender=Author)
+        instance.save(update_fields=["born"], update_cqrs_fields=True)
+
+    receive(pre_save, save_first)
+    author.name = "Bea"
+    author.save()
+    assert previous_values()[1:] == [{}, {"name": "Ann"}]
+
+
 def test_a_receiver_may_ask_for_the_previous_values(uncommitted, receive):
     told = []
     author = Author.objects.create(name="Ann")
@@ -52,6 +65,23 @@ def test_a_receiver_may_ask_for_the_previous_values(uncommitted, receive):
     author.name = "Bea"
     author.save()
     assert told == [{"name": "Ann"}]
+
+
+def test_what_a_receiver_changes_before_the_save_is_told_with_what_it_held(uncommitted, receive):
+    told = []
+
+    def capitalize(instance, **_):
+        told.append(instance.get_tracked_fields_data())
+        instance.name = instance.name.upper()
+
+    rival = Author.objects.create(name="bea")
+    author = Author.objects.create(name="ann", rival=rival)
+    receive(pre_save, capitalize)
+    author.rival = None
+    author.save()
+    Author(name="cid").save()
+    assert previous_values()[2:] == [{"name": "ann", "rival": rival.pk}, {"name": None}]
+    assert told == [{"rival": rival.pk}, {"name": None}]
 
 
 def test_a_pickled_instance_is_captured_as_if_it_had_never_been_away(uncommitted):

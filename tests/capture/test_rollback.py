@@ -126,18 +126,6 @@ def test_a_deletion_rolled_back_lets_the_row_go_on_as_before(author, uncommitted
     assert captured() == [("SAVE", "author", str(key), 1)]
 
 
-def test_an_error_of_a_hook_of_the_model_undoes_the_save(database, configure):
-    def refuse(**_):
-        raise RuntimeError("no meta today")
-
-    author = Author.objects.create(name="Ann")
-    forget_captured()
-    configure(master={"meta_function": refuse})
-    with pytest.raises(RuntimeError, match="no meta today"):
-        save_as(author, "Bea")
-    assert Author.objects.get().name == "Ann" and captured() == []
-
-
 def test_an_error_of_a_receiver_undoes_the_save_and_its_capture(database):
     def refuse(**_):
         raise RuntimeError("not today")

@@ -60,6 +60,15 @@ def test_chosen_fields_tell_their_previous_values_when_captured(uncommitted):
     assert previous_values()[-1] == {"name": "Ann"}
 
 
+def test_chosen_fields_tell_nothing_of_what_was_not_saved_with_them(uncommitted):
+    author = Author.objects.create(name="Ann", rival=Author.objects.create(name="Bea"))
+    forget_captured()
+    author.name, author.rival = "Cea", None
+    author.save(update_fields=["name"], update_cqrs_fields=True)
+    author.save()
+    assert [set(told) for told in previous_values()] == [{"name"}, {"rival"}]
+
+
 def test_a_change_saved_uncaptured_is_told_no_more(uncommitted):
     author = Author.objects.create(name="Ann")
     author.name = "Bea"

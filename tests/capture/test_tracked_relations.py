@@ -20,7 +20,7 @@ def remark(**values):
 def test_all_fields_are_tracked_but_for_relations_that_are_no_columns(uncommitted):
     Remark.objects.create(text="yes")
     (told,) = previous_values()
-    assert set(told) == {"text", "rank", "prices"}
+    assert set(told) == {"text", "rank", "prices", "touched_at"}
     assert not any(told.values())
 
 
@@ -69,6 +69,19 @@ def test_times_are_told_as_they_travel(uncommitted):
     made.said_at = None
     made.save()
     assert datetime.fromisoformat(previous_values()[0]["said_at"]) == SAID_AT
+
+
+def test_a_field_that_sets_itself_tells_what_it_held(uncommitted):
+    made = remark(text="yes")
+    touched_at = made.touched_at
+    made.save()
+    assert datetime.fromisoformat(previous_values()[0]["touched_at"]) == touched_at
+
+
+def test_a_key_that_came_with_the_instance_is_told_and_one_that_the_database_made_is_not(uncommitted):
+    Remark.objects.create(text="yes")
+    Remark.objects.create(text="yes", pk=7_000)
+    assert ["id" in told for told in previous_values()] == [False, True]
 
 
 def test_what_was_read_again_is_what_was_held_before(uncommitted):

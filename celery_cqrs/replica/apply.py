@@ -82,7 +82,9 @@ def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> li
         return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using, terms))
 
 
-def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> tuple[list[Settled], list[Keyed]]:
+def _in_bulk(
+    model: Any, using: str, ordered: Sequence[Keyed], terms: Terms
+) -> tuple[list[Settled | Failed], list[Keyed]]:
     """What the bulk path could settle, and what is left for the hooks: all of it when the model needs them."""
     kinds = {message.signal_type is SignalType.DELETE for _, message in ordered}
     path = choose(model, using, deletes=True in kinds)
@@ -92,7 +94,8 @@ def _in_bulk(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> 
     refused = {index for index, (_, message) in enumerate(ordered) if why_refused(model, message, terms)}
     bulk = Bulk(model, using)
     bulk.apply([pair for index, pair in enumerate(ordered) if index not in refused])
-    return bulk.settled, [*bulk.left, *(ordered[index] for index in sorted(refused))]
+    ended: list[Settled | Failed] = [*bulk.settled, *(Failed(message, error) for message, error in bulk.orphaned)]
+    return ended, [*bulk.left, *(ordered[index] for index in sorted(refused))]
 
 
 def _by_instance(model: Any, using: str, ordered: Sequence[Keyed], terms: Terms) -> list[Settled | Failed]:

@@ -1,7 +1,8 @@
 """The bulk path of step 5: all messages of a model at once, judged by the same guard, written in a few statements.
 
 What fails together is halved; what fails alone is left for the hooks, which know best what is wrong with it. So a bad
-row costs its neighbours nothing, and both paths end alike.
+row costs its neighbours nothing, and both paths end alike. A flood of rows whose parents are not here is found by one
+look for all of them.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from django.db import transaction
 
 from celery_cqrs import tombstones
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database.constraints import breaks_foreign_key
 from celery_cqrs.database.faults import is_timeout
 from celery_cqrs.database.keys import among
-from celery_cqrs.message import SignalType
+from celery_cqrs.message import Message, SignalType
 from celery_cqrs.models import Tombstone
 from celery_cqrs.outcome import Applied, Settled
 from celery_cqrs.replica.guard import announce_gap, judge
 from celery_cqrs.replica.order import Keyed
+from celery_cqrs.replica.parents import find_orphans
 from celery_cqrs.replica.upsert import upsert
 from celery_cqrs.serialize import key_text, key_value
 
@@ -28,22 +31,27 @@ MOST_CULPRITS = 16
 """So many bad messages of a batch are looked for; where there are more, all that is left takes the other path."""
 
 Write = Callable[[Sequence[Keyed]], None]
+Sift = Callable[[Sequence[Keyed], Exception], Sequence[Keyed]]
 
 
 class Bulk:
     """One model's messages of a batch, within the transaction that holds the model's lock.
 
-    ``settled`` are those that ended, ``left`` those that the hooks are to take.
+    ``settled`` are those that ended, ``orphaned`` those that miss a parent, with the error that said so, and ``left``
+    those that the hooks are to take.
     """
 
     def __init__(self, model: Any, using: str) -> None:
         self.model = model
         self.using = using
         self.settled: list[Settled] = []
+        self.orphaned: list[tuple[Message, Exception]] = []
         self.left: list[Keyed] = []
+        self._messages: list[Message] = []
 
     def apply(self, keyed: Sequence[Keyed]) -> None:
         """Judge and write ``keyed``, which are all deletions or all saves."""
+        self._messages = [message for _, message in keyed]
         for part in _rounds(keyed):
             if part[0][1].signal_type is SignalType.DELETE:
                 self._delete(part)
@@ -79,13 +87,21 @@ class Bulk:
                 self.settled.append(Settled(message, refusal))
         return wanted
 
-    def _written(self, wanted: Sequence[Keyed], write: Write) -> list[Keyed]:
+    def _written(self, wanted: Sequence[Keyed], write: Write) -> Sequence[Keyed]:
         """Write ``wanted`` and note what came of it; returns what was written."""
-        written, culprits = _halved(wanted, partial(self._in_savepoint, write), MOST_CULPRITS)
+        written, culprits = _halved(wanted, partial(self._in_savepoint, write), self._with_parents)
         applied = Applied()
         self.settled += [Settled(message, applied) for _, message in written]
         self.left += culprits
         return written
+
+    def _with_parents(self, wanted: Sequence[Keyed], error: Exception) -> Sequence[Keyed]:
+        """``wanted`` without the orphans, if ``error`` says that there are some."""
+        if not breaks_foreign_key(error):
+            return wanted
+        orphans = {id(message) for message in find_orphans(self.model, self.using, self._messages)}
+        self.orphaned += [(message, error) for _, message in wanted if id(message) in orphans]
+        return [pair for pair in wanted if id(pair[1]) not in orphans]
 
     def _in_savepoint(self, write: Write, part: Sequence[Keyed]) -> None:
         with transaction.atomic(using=self.using):
@@ -123,16 +139,26 @@ def _rounds(keyed: Iterable[Keyed]) -> Iterator[list[Keyed]]:
         waiting = later
 
 
-def _halved(part: Sequence[Keyed], write: Write, most: int) -> tuple[list[Keyed], list[Keyed]]:
-    """What could be written and what could not, found by halving; no more than about ``most`` are looked for."""
-    if not part:
-        return [], []
-    error = result_or_error(write, part)
+def _halved(
+    part: Sequence[Keyed], write: Write, sift: Sift, most: int = MOST_CULPRITS
+) -> tuple[Sequence[Keyed], Sequence[Keyed]]:
+    """What could be written and what could not, found by halving; no more than about ``most`` are looked for.
+
+    ``sift`` takes out of the whole what need not be looked for.
+    """
+    error = result_or_error(write, part) if part else None
     if not isinstance(error, Exception):
-        return list(part), []
+        return part, []
+    fewer = sift(part, error)
+    if len(fewer) < len(part):
+        return _halved(fewer, write, _keep_all, most)
     if len(part) == 1 or most <= 0 or is_timeout(error):  # each half would take as long again
-        return [], list(part)
+        return [], part
     middle = len(part) // 2
-    first, bad = _halved(part[:middle], write, most - 1)
-    second, worse = _halved(part[middle:], write, most - 1 - len(bad))
-    return first + second, bad + worse
+    first, bad = _halved(part[:middle], write, _keep_all, most - 1)
+    second, worse = _halved(part[middle:], write, _keep_all, most - 1 - len(bad))
+    return [*first, *second], [*bad, *worse]
+
+
+def _keep_all(part: Sequence[Keyed], error: Exception) -> Sequence[Keyed]:
+    return part

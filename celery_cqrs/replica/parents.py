@@ -78,6 +78,20 @@ def find_missing(model: Any, using: str, messages: Sequence[Message]) -> list[li
     return found
 
 
+def find_orphans(model: Any, using: str, messages: Sequence[Message]) -> list[Message]:
+    """Those of ``messages`` with a parent that is neither here nor brought by the others, in their order."""
+    missed = {id(message): found for message, found in zip(messages, find_missing(model, using, messages), strict=True)}
+    complete = list(messages)
+    while True:
+        offered = offered_by(model, complete)
+        left = [one for one in complete if all(missing.parent in offered for missing in missed[id(one)])]
+        if len(left) == len(complete):
+            break
+        complete = left
+    known = {id(message) for message in complete}
+    return [message for message in messages if id(message) not in known]
+
+
 def present(using: str, parents: Iterable[Parent]) -> set[Parent]:
     """Those of ``parents`` that are in their tables now."""
     keys: dict[str, list[str]] = defaultdict(list)

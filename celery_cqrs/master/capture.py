@@ -142,7 +142,7 @@ def _capture(
     sent: list[Change] = []
     silent: list[Change] = []
     revisions: dict[str, int] = {}
-    queues = _queues(model, queue)
+    queues = queues_of(model, queue)
     for change in changes:
         wanted = bool(queues) and additions.is_wanted(model, change.instance)
         (sent if wanted else silent).append(change)
@@ -167,7 +167,8 @@ def _capture(
     return revisions
 
 
-def _queues(model: Any, queue: str | None) -> list[str]:
+def queues_of(model: Any, queue: str | None = None) -> list[str]:
+    """The queues that get ``model``, or ``queue`` alone. Raises SettingRefused and ModelRefused when it does not."""
     if not model.CQRS_PRODUCE:
         return []
     queues = conf.queues_for(model.CQRS_ID)

@@ -30,6 +30,7 @@ def sync_rows(rows: QuerySet[Any], queue: str | None = None) -> Synced:
 
     Raises SettingRefused for a ``queue`` that does not get this model.
     """
+    capture.queues_of(rows.model, queue)
     using = write_alias(rows)
     captured = total = 0
     for chunk in _chunks(rows.using(using)):

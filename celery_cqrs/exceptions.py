@@ -61,6 +61,22 @@ class HookSwallowedError(CqrsError):
     """A hook of {model} caught a database error, which had broken its transaction. Let it out, or open a savepoint."""
 
 
+class WrongCqrsId(CqrsError):
+    """Wrong CQRS ID: {cqrs_id}!"""
+
+
+class BadFilter(CqrsError):
+    """Bad filter kwargs! {problem}"""
+
+
+class NothingFound(CqrsError):
+    """No objects found for filter!"""
+
+
+class InputRefused(CqrsError):
+    """Line {line} of the input is refused: {problem}"""
+
+
 class SerializationFailed(CqrsError):
     """{model} {pk} cannot be serialized: {problem}"""
 

@@ -31,3 +31,11 @@ def row_id(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) >= 2**63:
         raise ArgumentTypeError(f"{text!r} is no id of a row.")
     return int(text)
+
+
+def portion(text: str) -> int:
+    """How many rows at a time, at least one."""
+    value = count(text)
+    if not value:
+        raise ArgumentTypeError("0 rows at a time are none.")
+    return value

@@ -1,0 +1,1 @@
+"""Many rows at once, because a person asks for it: compared, sent again, taken away."""

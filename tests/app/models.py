@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from celery_cqrs.mixins import MasterMeta, MasterMixin, RawMasterMixin, RawReplicaMixin, ReplicaMeta, ReplicaMixin
-from tests.app import families, masters  # noqa: F401  Django finds all models of an app here
+from tests.app import families, keyed, masters  # noqa: F401  Django finds all models of an app here
 
 
 class Author(MasterMixin, models.Model):

@@ -169,10 +169,8 @@ def _capture(
 
 def queues_of(model: Any, queue: str | None = None) -> list[str]:
     """The queues that get ``model``, or ``queue`` alone. Raises SettingRefused and ModelRefused when it does not."""
-    if not model.CQRS_PRODUCE:
-        return []
-    queues = conf.queues_for(model.CQRS_ID)
-    if queue is None:
+    queues = conf.queues_for(model.CQRS_ID) if model.CQRS_PRODUCE else []
+    if queue is None or not model.CQRS_PRODUCE:
         return queues
     if queue not in queues:  # the setting decides who may see the data, also for a sync by hand
         problem = f"queue {queue!r} does not get {model.CQRS_ID!r}. Add the id there, or name one of {queues}."

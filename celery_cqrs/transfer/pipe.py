@@ -105,8 +105,9 @@ def decoded(lines: Iterable[str]) -> Iterator[str]:
     """``lines`` of a text stream. Raises InputRefused where they are no text."""
     number = 0
     try:
-        for number, line in enumerate(lines, start=1):  # noqa: B007 (told when it ends)
+        for line in lines:
             yield line
+            number += 1
     except UnicodeDecodeError as error:
         raise InputRefused(line=number + 1, problem=NO_TEXT) from error
 

@@ -13,6 +13,8 @@ from celery_cqrs.transfer.pipe import read_keys
 
 
 class Command(PipeCommand):
+    """The door to what a master does not have."""
+
     help = "Reads what cqrs_deleted_diff_replica prints; prints keys without a row here, for cqrs_deleted_sync_replica."
 
     def work(self, **options: Any) -> None:

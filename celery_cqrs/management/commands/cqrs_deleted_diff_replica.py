@@ -13,6 +13,8 @@ from celery_cqrs.transfer.pipe import Header
 
 
 class Command(PipeCommand):
+    """The door to the rows of a replica."""
+
     help = "Prints the keys of a replica's rows, for cqrs_deleted_diff_master on the other side of the pipe."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

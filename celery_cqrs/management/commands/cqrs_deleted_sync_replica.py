@@ -17,6 +17,8 @@ from celery_cqrs.transfer.removal import Removed, remove
 
 
 class Command(PipeCommand):
+    """The door to deleting rows of a replica."""
+
     help = "Reads what cqrs_deleted_diff_master prints; deletes these rows here, unless they have changed since."
     how_to_go_on = "What was deleted so far stays so. Run the whole pipe again for the rest."
 

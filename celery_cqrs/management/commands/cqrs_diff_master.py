@@ -13,6 +13,8 @@ from celery_cqrs.transfer.pipe import Header
 
 
 class Command(PipeCommand):
+    """The door to the rows of a master."""
+
     help = "Prints the keys and revisions of a master's rows, for cqrs_diff_replica on the other side of the pipe."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -15,6 +15,8 @@ from celery_cqrs.transfer.pipe import read_pairs
 
 
 class Command(PipeCommand):
+    """The door to what differs on a replica."""
+
     help = "Reads what cqrs_diff_master prints; prints keys whose rows are stale or missing here, for cqrs_diff_sync."
 
     def work(self, **options: Any) -> None:

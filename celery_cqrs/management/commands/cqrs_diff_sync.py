@@ -15,6 +15,8 @@ from celery_cqrs.transfer.pipe import read_keys
 
 
 class Command(PipeCommand):
+    """The door to sending rows again."""
+
     help = "Reads what cqrs_diff_replica prints; sends the present state of these rows to the queue of that replica."
     how_to_go_on = "What was captured so far is sent. Run the whole pipe again for the rest."
 

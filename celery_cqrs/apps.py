@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class CeleryCqrsConfig(AppConfig):
@@ -13,9 +14,10 @@ class CeleryCqrsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks, connect the logs, and schedule beat on every Celery app of this process."""
-        from celery_cqrs import checks, logs, tasks  # they need loaded models
+        """Register the checks, connect the logs, and schedule beat on every Celery app and in its tables."""
+        from celery_cqrs import beat, checks, logs, tasks  # they need loaded models
 
         checks.register_checks()
         logs.connect()
         tasks.watch_apps()
+        post_migrate.connect(beat.make_rows, sender=self)

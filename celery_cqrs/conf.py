@@ -12,18 +12,14 @@ NUMBER = (int, float)
 
 
 class Setting(Generic[T]):
-    """One key: ``default``, ``kinds`` (the accepted types) and ``meaning`` (with its unit). Read at each use.
-
-    A ``reserved`` key is accepted and checked, and has no effect yet.
-    """
+    """One key: ``default``, ``kinds`` (the accepted types) and ``meaning`` (with its unit). Read at each use."""
 
     name = ""
 
-    def __init__(self, default: T, kinds: tuple[type, ...], meaning: str, reserved: bool = False) -> None:
+    def __init__(self, default: T, kinds: tuple[type, ...], meaning: str) -> None:
         self.default = default
         self.kinds = kinds
         self.meaning = meaning
-        self.reserved = reserved
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -118,11 +114,12 @@ class Reconcile(Section):
     """The keys of ``CQRS["reconcile"]``."""
 
     path = "reconcile"
-    every_seconds = Setting[float](3_600, NUMBER, "seconds between quick comparisons", reserved=True)
-    deep_every_seconds = Setting[float](86_400, NUMBER, "seconds between deep comparisons", reserved=True)
-    chunk_rows = Setting[int](10_000, (int,), "rows compared at a time", reserved=True)
-    repair = Setting[bool](True, (bool,), "repair what differs", reserved=True)
-    max_delete_ratio = Setting[float](0.1, NUMBER, "share of a replica's rows that one run may delete", reserved=True)
+    every_seconds = Setting[float](3_600, NUMBER, "seconds between quick comparisons, of revisions")
+    deep_every_seconds = Setting[float](86_400, NUMBER, "seconds between deep comparisons, of contents too")
+    chunk_rows = Setting[int](10_000, (int,), "rows compared at a time")
+    repair = Setting[bool](True, (bool,), "repair what differs; False only reports it")
+    max_delete_ratio = Setting[float](0.1, NUMBER, "share of a replica's rows that one run may delete")
+    pause_rows = Setting[int](10_000, (int,), "outbox rows of a queue above which its comparisons pause")
 
 
 service = Service()

@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from celery_cqrs import conf, signals
 from celery_cqrs.batch import Batch
 from celery_cqrs.message import Message, facts_of
+from celery_cqrs.models import Reconciliation
 from celery_cqrs.outcome import Reason
 
 LISTED = 20
@@ -153,6 +154,28 @@ def _repair_refused(queue: str, cqrs_id: str, count: int, reason: str, **_: Any)
     logger.warning("not repairing %d %s for %s: %s", count, cqrs_id, queue, reason)
 
 
+def _comparison_started(run: Reconciliation, **_: Any) -> None:
+    logger.info("comparing %s with %s%s", run.cqrs_id, run.queue, ", contents too" if run.deep else "")
+
+
+def _drift_found(run: Reconciliation, kind: str, keys: list[str], **_: Any) -> None:
+    named = [{"cqrs_id": run.cqrs_id, "cqrs_pk": key} for key in keys[:LISTED]]
+    text = "drift: %d %s of %s on %s"
+    logger.warning(text, len(keys), kind, run.cqrs_id, run.queue, extra=_extra(named, len(keys)))
+
+
+def _comparison_ended(run: Reconciliation, **_: Any) -> None:
+    is_well = run.state == run.COMPLETE and not run.remaining
+    text = "compared %s with %s: %s, %d rows, %d differ, %d repaired%s"
+    counts = (run.master_rows, run.drift, run.repaired)
+    names = (run.cqrs_id, run.queue, run.state)
+    logger.log(logging.INFO if is_well else logging.WARNING, text, *names, *counts, run.note and f". {run.note}")
+
+
+def _answer_failed(reply_to: str, error: Exception, **_: Any) -> None:
+    logger.warning("did not answer %s: %s", reply_to, error)
+
+
 def _wake_up_failed(error: Exception, **_: Any) -> None:
     logger.warning("no wake-up for letters, beat tries them: %s", error)
 
@@ -208,6 +231,10 @@ RECEIVERS: dict[Signal, Callable[..., None]] = {
     signals.ask_failed: _ask_failed,
     signals.repaired: _repaired,
     signals.repair_refused: _repair_refused,
+    signals.comparison_started: _comparison_started,
+    signals.drift_found: _drift_found,
+    signals.comparison_ended: _comparison_ended,
+    signals.answer_failed: _answer_failed,
     signals.wake_up_failed: _wake_up_failed,
     signals.warned: _warned,
 }

@@ -83,10 +83,25 @@ ask_failed = Signal()
 """The question could not be sent; it is asked again later. Arguments: reply_to, error."""
 
 repaired = Signal()
-"""What a replica asked for is captured for its queue. Arguments: queue, cqrs_id, syncs, deletes, waiting, using."""
+"""What a replica asked for, or a comparison found, is captured for its queue.
+
+Arguments: queue, cqrs_id, syncs, deletes, waiting, using.
+"""
 
 repair_refused = Signal()
 """A replica asked for what it is not to get. Arguments: queue, cqrs_id, count, reason."""
+
+comparison_started = Signal()
+"""A comparison of a model with a replica queue begins. Arguments: run (a ``Reconciliation``), using."""
+
+drift_found = Signal()
+"""Rows of a replica differ from the master's. Arguments: run, kind (one of ``Reconciliation.KINDS``), keys, using."""
+
+comparison_ended = Signal()
+"""A comparison has ended; its state and its counts say how. Arguments: run, using."""
+
+answer_failed = Signal()
+"""A replica's answer to a comparison could not be sent; the master asks again. Arguments: reply_to, error."""
 
 wake_up_failed = Signal()
 """The wake-up of a retry could not be sent; beat tries the letter. Arguments: error."""

@@ -14,7 +14,7 @@ from celery.signals import task_postrun, worker_init, worker_process_shutdown, w
 from django.db import OperationalError, connections
 from kombu.asynchronous import get_event_loop
 
-from celery_cqrs import checks, conf, signals, tombstones
+from celery_cqrs import beat, checks, conf, signals, tombstones
 from celery_cqrs.database import tables
 from celery_cqrs.database.kept import kept_connections, want_kept_connections
 from celery_cqrs.master import publisher, repair
@@ -22,11 +22,12 @@ from celery_cqrs.master.backlog import announce_overfull
 from celery_cqrs.master.confirm import confirm as confirm_rows
 from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.resend import resend
-from celery_cqrs.models import Letter, Outbox, Tombstone
+from celery_cqrs.models import Letter, Outbox, Reconciliation, Tombstone
+from celery_cqrs.reconcile import conversation, reply, runs
 from celery_cqrs.replica import attempts, letters, receive, retry
 from celery_cqrs.replica import confirm as confirmations
 from celery_cqrs.status import note_tick
-from celery_cqrs.transport.base import APPLY, CONFIRM, DRAIN, PRUNE, REPAIR, RETRY
+from celery_cqrs.transport.base import APPLY, COMPARE, CONFIRM, DRAIN, PRUNE, RECONCILE, REPAIR, RETRY
 
 PRUNE_SECONDS = 3_600
 ACK_SECONDS = 0.01
@@ -63,6 +64,20 @@ def repair_rows(payload: Any = None, *_: Any, **__: Any) -> None:
     repair.repair(payload)
 
 
+@shared_task(name=COMPARE, **OPTIONS)
+@kept_connections()
+def compare_rows(payload: Any = None, *_: Any, **__: Any) -> None:
+    """Tell a master what this replica has."""
+    reply.reply(payload)
+
+
+@shared_task(name=RECONCILE, **SWEEP)
+@kept_connections()
+def reconcile(payload: Any = None, *_: Any, **__: Any) -> None:
+    """Compare this master with its replicas: begin, go on, take an answer."""
+    conversation.take(payload)
+
+
 @shared_task(name=DRAIN, **SWEEP)
 @kept_connections()
 def drain_outbox(*_: Any, **__: Any) -> None:
@@ -72,6 +87,7 @@ def drain_outbox(*_: Any, **__: Any) -> None:
         resend(using)
         drain_all(using, older_than_seconds=conf.master.sweep_seconds)
         announce_overfull(using)
+        conversation.tick(using)
 
 
 @shared_task(name=RETRY, **SWEEP)
@@ -91,6 +107,8 @@ def prune_rows(*_: Any, **__: Any) -> None:
     note_tick("prune")
     for using in tables.aliases(Tombstone):
         tombstones.prune(using)
+    for using in tables.aliases(Reconciliation):
+        runs.prune(using)
     for using in tables.aliases(Letter):
         letters.prune(using)
         attempts.prune(using)
@@ -104,6 +122,8 @@ def schedule_beat(app: Celery) -> None:
     for task, seconds in every.items():
         options = {"queue": conf.service.queue, "expires": max(seconds, 10)}
         app.conf.beat_schedule.setdefault(task, {"task": task, "schedule": seconds, "options": options})
+    for name, entry in ({} if beat.has_rows() else beat.entries()).items():
+        app.conf.beat_schedule.setdefault(name, entry)
 
 
 def watch_apps() -> None:

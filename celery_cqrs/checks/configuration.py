@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
 from celery_cqrs import conf
-from celery_cqrs.checks.problems import error, warning
+from celery_cqrs.checks.problems import error
 from celery_cqrs.registry import NAME_LENGTH
 
 NAME_HINT = f"A queue has a name of 1 to {NAME_LENGTH} characters: that of its service."
@@ -24,7 +24,7 @@ SEED_KEYS = {
 POSITIVE = (
     "batch_size batch_bytes relay_poll_seconds sweep_seconds resend_after_seconds resend_max_seconds breaker_seconds "
     "socket_timeout_seconds retry_max_delay_seconds retry_sweep_seconds tombstone_seconds chunk_rows CQRS_MESSAGE_TTL "
-    "every_seconds deep_every_seconds"
+    "every_seconds deep_every_seconds pause_rows"
 ).split()
 
 
@@ -83,7 +83,6 @@ def _check_sections(given: dict[str, Any]) -> Iterator[CheckMessage]:
             continue
         yield from (_unknown(path, key, names) for key in keys if key not in names[path])
         yield from _check_kinds(path, section, keys)
-        yield from _check_reserved(path, section, keys)
 
 
 def _unknown(path: str, key: Any, names: dict[str, set[str]]) -> CheckMessage:
@@ -118,13 +117,6 @@ def _check_kinds(path: str, section: conf.Section, keys: dict[str, Any]) -> Iter
             yield error(3, f"{place} must not be negative, and is {value!r}.", f"It means: {setting.meaning}.")
 
 
-def _check_reserved(path: str, section: conf.Section, keys: dict[str, Any]) -> Iterator[CheckMessage]:
-    for name, setting in section.declared().items():
-        if setting.reserved and name in keys:
-            hint = "Leave it or remove it; a later release reads it."
-            yield warning(2, f'CQRS["{path}"]["{name}"] has no effect yet.', hint)
-
-
 def _accepts_none(name: str, value: Any) -> bool:
     return value is None and name in {"CQRS_MESSAGE_TTL", "CQRS_MAX_RETRIES", "dead_message_ttl", "outbox_max_rows"}
 
@@ -147,3 +139,7 @@ def _check_retention() -> Iterator[CheckMessage]:
     if ttl is not None and ttl >= conf.service.tombstone_seconds:
         hint = "Deletions must be remembered for longer than a message may travel."
         yield error(3, f'CQRS["tombstone_seconds"] must exceed CQRS["master"]["CQRS_MESSAGE_TTL"], {ttl} s.', hint)
+    for name in ("every_seconds", "deep_every_seconds"):
+        if getattr(conf.reconcile, name) >= conf.service.tombstone_seconds:
+            hint = "Deletions must be remembered until a comparison has seen to it that they arrived."
+            yield error(3, f'CQRS["tombstone_seconds"] must exceed CQRS["reconcile"]["{name}"].', hint)

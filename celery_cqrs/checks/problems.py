@@ -33,7 +33,6 @@ PAGES = {
     "E022": WORKERS,
     "E023": SIGNING,
     "W001": SETTINGS,
-    "W002": SETTINGS,
     "W003": SLOW,
     "W010": ABSENT,
     "W011": MODELS,

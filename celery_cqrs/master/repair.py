@@ -7,7 +7,7 @@ its tombstone or of what the replica knows, so that no later life of the key is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -95,8 +95,8 @@ def _repair_keys(request: RepairRequest, model: Any, reported: Mapping[str, int]
     with write_transaction(using):
         waiting = _hurry(using, queue, model.CQRS_ID, list(reported))
         wanted = {key: revision for key, revision in reported.items() if key not in waiting}
-        present = _read(using, model, wanted)
-        deletes = _bury_absent(request, model, {key: wanted[key] for key in wanted if key not in present})
+        present = read_rows(using, model, wanted)
+        deletes = bury_absent(using, queue, model, {key: wanted[key] for key in wanted if key not in present})
         capture.capture_syncs_of(model, list(present.values()), using, queue)
     counts = {"syncs": len(present), "deletes": deletes, "waiting": len(waiting)}
     signals.repaired.send_robust(Outbox, queue=queue, cqrs_id=model.CQRS_ID, using=using, **counts)
@@ -115,24 +115,24 @@ def _hurry(using: str, queue: str, cqrs_id: str, keys: Sequence[str]) -> set[str
     return set(rows.values_list("pk_text", flat=True))
 
 
-def _read(using: str, model: Any, keys: Mapping[str, int]) -> dict[str, Any]:
+def read_rows(using: str, model: Any, keys: Iterable[str]) -> dict[str, Any]:
+    """The instances with these keys, by key."""
     rows = model._base_manager.using(using).filter(pk__in=[key_value(model, key) for key in keys])
     return {key_text(model, one.pk): one for one in rows}
 
 
-def _bury_absent(request: RepairRequest, model: Any, absent: Mapping[str, int]) -> int:
+def bury_absent(using: str, queue: str, model: Any, absent: Mapping[str, int]) -> int:
     """Capture a DELETE for each key that is still absent once its tombstone is held; returns how many.
 
     At the tombstone's own revision and not above: a life that begins meanwhile is newer than that. Where the deletion
     is forgotten or was never captured, the replica's revision becomes the tombstone, so that a new life goes on above.
     """
-    using = request.outbox
     graves = tombstones.hold(using, Tombstone.MASTER, model.CQRS_ID, absent)
-    gone = {key: max(graves[key], absent[key]) for key in absent.keys() - _read(using, model, absent).keys()}
+    gone = {key: max(graves[key], absent[key]) for key in absent.keys() - read_rows(using, model, absent).keys()}
     unknown = {key: revision for key, revision in gone.items() if revision > graves[key]}
     if unknown:
         tombstones.remember(using, Tombstone.MASTER, model.CQRS_ID, unknown)
     tombstones.release(using, Tombstone.MASTER, model.CQRS_ID, absent.keys() - unknown.keys())
     if gone:
-        capture.capture_absence(model, gone, using, request.queue)
+        capture.capture_absence(model, gone, using, queue)
     return len(gone)

@@ -15,8 +15,9 @@ from django.db import DEFAULT_DB_ALIAS
 from celery_cqrs.master.confirm import confirm
 from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.repair import repair
+from celery_cqrs.reconcile import conversation, reply
 from celery_cqrs.replica import receive, retry
-from celery_cqrs.transport.base import APPLY, CONFIRM, REPAIR, RETRY, Envelope
+from celery_cqrs.transport.base import APPLY, COMPARE, CONFIRM, RECONCILE, REPAIR, RETRY, Envelope
 from celery_cqrs.transport.memory import MemoryTransport
 
 DELIVERIES = 10_000
@@ -25,6 +26,8 @@ DOORS: dict[str, Callable[[Any], Any]] = {
     APPLY: receive.receive,
     CONFIRM: confirm,
     REPAIR: repair,
+    COMPARE: reply.reply,
+    RECONCILE: conversation.take,
     RETRY: lambda payload: retry.retry_due(receive.apply_to_model),
 }
 

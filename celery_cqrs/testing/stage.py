@@ -9,7 +9,10 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 
-from celery_cqrs import testing, transport
+from celery_cqrs import conf, testing, transport
+from celery_cqrs.models import Reconciliation
+from celery_cqrs.reconcile import conversation
+from celery_cqrs.reconcile.runs import Wish
 from celery_cqrs.replica import receive
 from celery_cqrs.testing.passing import pass_time
 from celery_cqrs.transport.base import RETRY, Envelope
@@ -45,6 +48,19 @@ class Stage:
         receive.look_for_parents()
         testing.deliver_one(Envelope(RETRY, "", {}, ""))
         self.deliver()
+
+    def reconcile(self, *cqrs_ids: str, deep: bool = False) -> list[Reconciliation]:
+        """Compare masters (default: all) with their replicas and repair these, as beat has it done.
+
+        Returns the runs, ended.
+        """
+        self.deliver()
+        wish = Wish(deep=deep, repair=conf.reconcile.repair)
+        begun = [run for alias in self.using for run in conversation.start(alias, wish, cqrs_ids, by_hand=True)]
+        self.deliver()
+        for run in begun:
+            run.refresh_from_db()
+        return begun
 
     def pass_time(self, **duration: float) -> None:
         """Make all that has happened older by a duration, given as to ``timedelta``: ``pass_time(minutes=5)``."""

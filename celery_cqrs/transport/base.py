@@ -13,6 +13,8 @@ DRAIN = "celery_cqrs.drain"
 RETRY = "celery_cqrs.retry"
 PRUNE = "celery_cqrs.prune"
 REPAIR = "celery_cqrs.repair"
+RECONCILE = "celery_cqrs.reconcile"
+COMPARE = "celery_cqrs.compare"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from django_celery_beat.schedulers import ModelEntry
 
-NAMES = {f"celery_cqrs.{name}" for name in ("apply", "confirm", "drain", "retry", "prune", "repair")}
+NAMES = {f"celery_cqrs.{name}" for name in "apply confirm drain retry prune repair compare reconcile".split()}
 MakeApp = Callable[..., Celery]
 
 

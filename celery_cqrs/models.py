@@ -6,14 +6,7 @@ from datetime import UTC, datetime
 
 from django.db import models
 
-from celery_cqrs.columns import ERROR_LENGTH as ERROR_LENGTH
-from celery_cqrs.columns import KEY_LENGTH as KEY_LENGTH
-from celery_cqrs.columns import KeyField as KeyField
-from celery_cqrs.columns import PlainField as PlainField
-from celery_cqrs.columns import WideTextField as WideTextField
-from celery_cqrs.columns import clean_key as clean_key
-from celery_cqrs.columns import encode_plain as encode_plain
-from celery_cqrs.columns import key_collation as key_collation
+from celery_cqrs.columns import KEY_LENGTH, KeyField, PlainField, WideTextField
 from celery_cqrs.registry import NAME_LENGTH
 
 LAST_YEAR = 9000
@@ -151,9 +144,6 @@ class Inquiry(models.Model):
     payload = PlainField()
     asked_at = models.DateTimeField(null=True)
     tries = models.IntegerField(default=0)
-
-    class Meta:
-        verbose_name_plural = "inquiries"
 
     def __str__(self) -> str:
         return f"{self.kind} of run {self.run_id}"

@@ -14,9 +14,10 @@ from django.utils.html import format_html
 
 from celery_cqrs import conf
 from celery_cqrs.admin.pages import COUNTED, ListedFilter, LookOnlyAdmin, SignalTypeFilter
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.master.choice import STATES, drop_rows, retry_rows, state_of, with_error
-from celery_cqrs.models import Destination, Outbox, clean_key
+from celery_cqrs.models import Destination, Outbox
 from celery_cqrs.registry import MasterRegistry
 
 AGES = {"60": "one minute", "3600": "one hour", "86400": "one day", "604800": "one week"}

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage
 from celery_cqrs import conf
 from celery_cqrs.checks.configuration import NAME_HINT, is_name
 from celery_cqrs.checks.problems import error, warning
-from celery_cqrs.models import KEY_LENGTH
+from celery_cqrs.columns import KEY_LENGTH
 from celery_cqrs.registry import MasterRegistry, ReplicaRegistry
 from celery_cqrs.replica import path
 from celery_cqrs.serialize import target_of

@@ -15,9 +15,9 @@ from django.utils.module_loading import import_string
 
 from celery_cqrs import conf
 from celery_cqrs.border import result_or_error
+from celery_cqrs.columns import encode_plain
 from celery_cqrs.master import tracking
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import encode_plain
 from celery_cqrs.serialize import encode_instance, to_plain
 
 

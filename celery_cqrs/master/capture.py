@@ -14,13 +14,14 @@ from typing import Any
 from django.db import connections, router, transaction
 
 from celery_cqrs import conf, signals, tombstones
+from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.exceptions import SerializationFailed, SettingRefused
 from celery_cqrs.master import additions, insert, publisher, tracking
 from celery_cqrs.master.fields import demand_named
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import ERROR_LENGTH, Outbox, Tombstone, clean_key
+from celery_cqrs.models import Outbox, Tombstone
 from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import key_text
 

@@ -15,9 +15,10 @@ from django.db import connections
 from django.db.models import Case, F, Max, Q, QuerySet, Value, When
 
 from celery_cqrs import conf, signals
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.models import Outbox, clean_key
+from celery_cqrs.models import Outbox
 
 PORTION = 1_000
 SET_ASIDE = "set_aside"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from celery_cqrs import conf
+from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
-from celery_cqrs.models import ERROR_LENGTH, Destination, Outbox, clean_key
+from celery_cqrs.models import Destination, Outbox
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery_cqrs import tombstones
+from celery_cqrs.columns import key_collation
 from celery_cqrs.database import clock
 from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.database.isolation import reads_committed
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import Outbox, Tombstone, key_collation
+from celery_cqrs.models import Outbox, Tombstone
 from celery_cqrs.serialize import key_text
 
 COLUMNS = (

@@ -15,10 +15,11 @@ from django.db.models.functions import Greatest
 
 from celery_cqrs import conf
 from celery_cqrs.backoff import backoff_seconds
+from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.models import ERROR_LENGTH, Destination, Outbox, clean_key
+from celery_cqrs.models import Destination, Outbox
 
 REST_SECONDS = 2.0
 IDS_PER_STATEMENT = 5_000

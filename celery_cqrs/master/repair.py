@@ -17,6 +17,7 @@ from django.db.models import F, Q
 
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.batch import RepairKey, RepairRequest
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database import clock, tables
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.decode import MAX_INTEGER
@@ -24,7 +25,7 @@ from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import capture
 from celery_cqrs.master.fields import is_named
 from celery_cqrs.message import SignalType
-from celery_cqrs.models import LAST_YEAR, Outbox, Tombstone, clean_key
+from celery_cqrs.models import LAST_YEAR, Outbox, Tombstone
 from celery_cqrs.registry import NAME_LENGTH, MasterRegistry
 from celery_cqrs.serialize import key_text, key_value, target_of
 

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import celery_cqrs.models
+import celery_cqrs.columns
 
 CREATE_INDEX = "CREATE INDEX celery_cqrs_outbox_error ON celery_cqrs_outbox (id) WHERE error > ''"
 DROP_INDEX = "DROP INDEX IF EXISTS celery_cqrs_outbox_error"
@@ -38,20 +38,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Destination",
             fields=[
-                ("queue", celery_cqrs.models.KeyField(max_length=200, primary_key=True, serialize=False)),
+                ("queue", celery_cqrs.columns.KeyField(max_length=200, primary_key=True, serialize=False)),
                 ("confirmed_stamp", models.DateTimeField(null=True)),
                 ("confirmed_at", models.DateTimeField(null=True)),
                 ("probed_at", models.DateTimeField(null=True)),
                 ("probe_seconds", models.FloatField(null=True)),
                 ("rests_until", models.DateTimeField(null=True)),
                 ("failed_at", models.DateTimeField(null=True)),
-                ("failure", celery_cqrs.models.WideTextField(null=True)),
+                ("failure", celery_cqrs.columns.WideTextField(null=True)),
             ],
         ),
         migrations.CreateModel(
             name="Lock",
             fields=[
-                ("cqrs_id", celery_cqrs.models.KeyField(max_length=200, primary_key=True, serialize=False)),
+                ("cqrs_id", celery_cqrs.columns.KeyField(max_length=200, primary_key=True, serialize=False)),
             ],
         ),
         migrations.CreateModel(
@@ -65,13 +65,13 @@ class Migration(migrations.Migration):
             name="Letter",
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("queue", celery_cqrs.models.KeyField(max_length=200)),
-                ("cqrs_id", celery_cqrs.models.KeyField(max_length=200)),
-                ("pk_text", celery_cqrs.models.KeyField(db_column="pk", max_length=255)),
+                ("queue", celery_cqrs.columns.KeyField(max_length=200)),
+                ("cqrs_id", celery_cqrs.columns.KeyField(max_length=200)),
+                ("pk_text", celery_cqrs.columns.KeyField(db_column="pk", max_length=255)),
                 ("signal_type", models.CharField(default="", max_length=8)),
                 ("revision", models.BigIntegerField(default=-1)),
-                ("payload", celery_cqrs.models.PlainField()),
-                ("reason", celery_cqrs.models.WideTextField()),
+                ("payload", celery_cqrs.columns.PlainField()),
+                ("reason", celery_cqrs.columns.WideTextField()),
                 (
                     "state",
                     models.CharField(
@@ -86,8 +86,8 @@ class Migration(migrations.Migration):
                 ),
                 ("attempts", models.IntegerField(default=0)),
                 ("not_before", models.DateTimeField(null=True)),
-                ("parent", celery_cqrs.models.KeyField(blank=True, default="", max_length=200)),
-                ("parent_key", celery_cqrs.models.KeyField(blank=True, default="", max_length=255)),
+                ("parent", celery_cqrs.columns.KeyField(blank=True, default="", max_length=200)),
+                ("parent_key", celery_cqrs.columns.KeyField(blank=True, default="", max_length=255)),
                 ("waits_until", models.DateTimeField(null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -109,21 +109,21 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("kind", models.CharField(default="sync", max_length=16)),
-                ("queue", celery_cqrs.models.KeyField(max_length=200)),
-                ("cqrs_id", celery_cqrs.models.KeyField(max_length=200)),
-                ("pk_text", celery_cqrs.models.KeyField(db_column="pk", max_length=255)),
+                ("queue", celery_cqrs.columns.KeyField(max_length=200)),
+                ("cqrs_id", celery_cqrs.columns.KeyField(max_length=200)),
+                ("pk_text", celery_cqrs.columns.KeyField(db_column="pk", max_length=255)),
                 ("signal_type", models.CharField(max_length=8)),
                 ("revision", models.BigIntegerField(null=True)),
-                ("previous_data", celery_cqrs.models.PlainField(null=True)),
-                ("custom", celery_cqrs.models.PlainField(null=True)),
-                ("meta", celery_cqrs.models.PlainField(null=True)),
-                ("correlation_id", celery_cqrs.models.PlainField(null=True)),
+                ("previous_data", celery_cqrs.columns.PlainField(null=True)),
+                ("custom", celery_cqrs.columns.PlainField(null=True)),
+                ("meta", celery_cqrs.columns.PlainField(null=True)),
+                ("correlation_id", celery_cqrs.columns.PlainField(null=True)),
                 ("direct", models.BooleanField(default=False)),
                 ("captured_at", models.DateTimeField()),
                 ("sent_at", models.DateTimeField(null=True)),
                 ("available_at", models.DateTimeField()),
                 ("attempts", models.IntegerField(default=0)),
-                ("error", celery_cqrs.models.WideTextField(blank=True, default="")),
+                ("error", celery_cqrs.columns.WideTextField(blank=True, default="")),
             ],
             options={
                 "verbose_name_plural": "outbox",
@@ -138,8 +138,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("side", models.CharField(max_length=8)),
-                ("cqrs_id", celery_cqrs.models.KeyField(max_length=200)),
-                ("pk_text", celery_cqrs.models.KeyField(db_column="pk", max_length=255)),
+                ("cqrs_id", celery_cqrs.columns.KeyField(max_length=200)),
+                ("pk_text", celery_cqrs.columns.KeyField(db_column="pk", max_length=255)),
                 ("revision", models.BigIntegerField()),
                 ("deleted_at", models.DateTimeField()),
             ],

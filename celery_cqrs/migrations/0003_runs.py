@@ -73,8 +73,5 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-            options={
-                "verbose_name_plural": "inquiries",
-            },
         ),
     ]

@@ -9,9 +9,10 @@ from django.db import router
 
 from celery_cqrs import signals, tombstones, transport
 from celery_cqrs.border import result_or_error
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database.keys import among
 from celery_cqrs.exceptions import TransportError
-from celery_cqrs.models import Reconciliation, Tombstone, clean_key
+from celery_cqrs.models import Reconciliation, Tombstone
 from celery_cqrs.reconcile.bodies import Sight, digests_of, intervals_of, keys_of, to_wire
 from celery_cqrs.reconcile.columns import columns_shared, key_kind_shared, scheme_for
 from celery_cqrs.reconcile.rows import Rows, RowState, replica_rows

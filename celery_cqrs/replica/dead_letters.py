@@ -11,9 +11,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from celery_cqrs import conf
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database import tables
 from celery_cqrs.exceptions import MessageRefused, UnknownCqrsId
-from celery_cqrs.models import Letter, clean_key
+from celery_cqrs.models import Letter
 from celery_cqrs.registry import NAME_LENGTH, ReplicaRegistry
 from celery_cqrs.replica import letters, retry
 from celery_cqrs.replica.receive import apply_to_model

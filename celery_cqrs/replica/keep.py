@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from celery_cqrs import conf, decode
 from celery_cqrs.border import result_or_error
+from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock, packets
 from celery_cqrs.database.keys import among
 from celery_cqrs.message import Message, SignalType
-from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
+from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Dead, Kept, Retry, Waiting
 from celery_cqrs.registry import NAME_LENGTH
 from celery_cqrs.replica.letters import NOT_WAITING, key_of, of_queue, rank

@@ -11,11 +11,12 @@ from django.db import connections
 from django.utils import timezone
 
 from celery_cqrs import conf, decode
+from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.message import Message, SignalType
-from celery_cqrs.models import ERROR_LENGTH, Letter, clean_key
+from celery_cqrs.models import Letter
 from celery_cqrs.registry import NAME_LENGTH
 
 LEASE_SECONDS = 60

@@ -10,10 +10,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import NOT_PROVIDED, Field
 
+from celery_cqrs.columns import KEY_LENGTH, clean_key
 from celery_cqrs.database.arrays import INTEGERS
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.message import Message
-from celery_cqrs.models import KEY_LENGTH, clean_key
 from celery_cqrs.replica.fitting import Check, check_of, rounded
 from celery_cqrs.serialize import decode_value, key_text, target_of
 

@@ -13,10 +13,10 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignKey
 
 from celery_cqrs.border import result_or_error
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database.constraints import breaks_foreign_key
 from celery_cqrs.database.keys import among
 from celery_cqrs.message import Message, SignalType
-from celery_cqrs.models import clean_key
 from celery_cqrs.outcome import Parent
 from celery_cqrs.registry import ReplicaRegistry
 from celery_cqrs.replica.mapping import map_data

@@ -13,10 +13,11 @@ from typing import Any
 
 from django.utils.timezone import is_aware, make_aware
 
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database.keys import among
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.message import Message, SignalType
-from celery_cqrs.models import Letter, clean_key
+from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Applied, Skipped
 from celery_cqrs.registry import NAME_LENGTH
 from celery_cqrs.replica import letters

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from celery_cqrs.models import Outbox, clean_key
+from celery_cqrs.columns import clean_key
+from celery_cqrs.models import Outbox
 from tests.conftest import on_sqlite
 from tests.operate.conftest import aside, run
 from tests.outbox.conftest import put

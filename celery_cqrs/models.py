@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from django.db import models
 
 from celery_cqrs.columns import KEY_LENGTH, KeyField, PlainField, WideTextField
+from celery_cqrs.positions import Position as Position
 from celery_cqrs.registry import NAME_LENGTH
 
 LAST_YEAR = 9000

@@ -119,3 +119,7 @@ class QueueFull(QueueRests):
 
 class BatchRefused(TransportError):
     """The broker refused a batch for queue {queue!r} ({problem})."""
+
+
+class DumpRefused(CqrsError):
+    """{problem}"""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,9 +33,9 @@ def ending_well(output: OutputWrapper, how_to_go_on: str) -> Iterator[None]:
     except CqrsError as error:
         raise CommandError(str(error)) from error
     except BrokenPipeError:  # "| head" has seen enough
-        _discard(output)
+        discard(output)
     except OSError as error:  # the disk is full
-        _discard(output)
+        discard(output)
         raise CommandError(f"Standard output cannot be written: {error.strerror}. {how_to_go_on}") from error
 
 
@@ -76,14 +75,10 @@ class PipeCommand(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def write_list(self, items: Sequence[Any]) -> None:
-        """A list for the next command."""
-        self.write_line(json.dumps(items, separators=(",", ":")))
-
-    def tell_keys(self, what: str, keys: Collection[Plain]) -> None:
+    def tell_keys(self, what: str, keys: Sequence[Plain]) -> None:
         """``what`` are these ``keys``, on standard error, as django-cqrs tells it."""
         if keys:
-            self.stderr.write(f"{what}: {keys}", style_func=str)
+            self.stderr.write(f"{what}: {{{', '.join(map(repr, keys))}}}", style_func=str)
 
     def counting(self, rows: QuerySet[Any], shown: bool) -> Progress:
         """The progress over ``rows``, which are counted only when somebody sees it."""
@@ -96,7 +91,7 @@ class PipeCommand(BaseCommand):
         self.strange += len(keys)
 
 
-def _discard(output: OutputWrapper) -> None:
+def discard(output: OutputWrapper) -> None:
     """Let nothing more be written, also not when Python ends."""
     stream: Any = getattr(output, "_out", None)
     if stream is sys.stdout:

@@ -63,7 +63,7 @@ def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> lis
     Raises only for infrastructure faults; then nothing has happened and nothing may be confirmed.
     """
     if model.CQRS_NO_DB_OPERATIONS:
-        endings = [_attempt_hooks(model, message, terms) for message in messages]
+        endings = [attempt_hooks(model, message, terms) for message in messages]
         return _in_order(messages, _settled(model, endings, settle.letters_alias(), terms))
     settled = result_or_error(_apply_together, model, messages, terms)
     if isinstance(settled, Exception) and is_timeout(settled):
@@ -74,12 +74,17 @@ def apply_messages(model: Any, messages: Sequence[Message], terms: Terms) -> lis
 def _apply_together(model: Any, messages: Sequence[Message], terms: Terms) -> list[Settled]:
     using = router.db_for_write(model)
     deletes = any(message.signal_type is SignalType.DELETE for message in messages)
-    keys, unreadable = _keys(model, messages, using)
     with applying(using, model.CQRS_ID, exclusive=deletes, limit_ms=conf.replica.CQRS_QUERY_TIMEOUT):
-        ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
-        settled, left = _in_bulk(model, using, ordered, terms)
-        endings = _by_instance(model, using, left, terms) if left else []
-        return _in_order(messages, _settled(model, [*settled, *endings, *unreadable], using, terms))
+        endings = write_together(model, using, messages, terms)
+        return _in_order(messages, _settled(model, endings, using, terms))
+
+
+def write_together(model: Any, using: str, messages: Sequence[Message], terms: Terms) -> list[Settled | Failed]:
+    """Judge and write ``messages`` in the caller's transaction, which holds the lock; failures are not settled yet."""
+    keys, unreadable = _keys(model, messages, using)
+    ordered = ordered_messages(model, [(key, messages[index]) for index, key in keys.items()])
+    settled, left = _in_bulk(model, using, ordered, terms)
+    return [*settled, *(_by_instance(model, using, left, terms) if left else []), *unreadable]
 
 
 def _in_bulk(
@@ -175,7 +180,8 @@ def write_row(held: Held, key: str, message: Message) -> Settled | Failed:
     return _tried(message, partial(_write_in_savepoint, held, key, message))
 
 
-def _attempt_hooks(model: Any, message: Message, terms: Terms) -> Settled | Failed:
+def attempt_hooks(model: Any, message: Message, terms: Terms) -> Settled | Failed:
+    """Give ``message`` to the hooks of a model without database operations."""
     refusal = why_refused(model, message, terms)
     return Settled(message, refusal) if refusal else _tried(message, partial(call_hooks, model, message))
 

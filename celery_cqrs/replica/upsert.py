@@ -24,10 +24,18 @@ def upsert(model: Any, using: str, messages: Sequence[Message], *, sync: bool) -
 
     Raises MappingFailed, or a DatabaseError, when one of them does not fit; then the transaction must be rolled back.
     """
+    upsert_data(model, using, [message.instance_data for message in messages], sync=sync)
+
+
+def upsert_data(model: Any, using: str, data: Sequence[Mapping[str, Any]], *, sync: bool) -> int:
+    """The same for the data of messages. Returns how many rows were written; MariaDB and MySQL cannot tell."""
     connection = connections[using]
-    for sql, parameters in _statements(model, connection, [message.instance_data for message in messages], sync):
+    written = 0
+    for sql, parameters in _statements(model, connection, data, sync):
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
+            written += cursor.rowcount
+    return written
 
 
 def _statements(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], sync: bool) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -34,5 +35,5 @@ class Command(PipeCommand):
         with self.counting(rows, progress) as shown:
             for pairs in list_revisions(model, rows, batch):
                 if pairs:
-                    self.write_list(pairs)
+                    self.write_line(json.dumps(pairs))
                 shown.add(len(pairs))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,10 +76,14 @@ class PipeCommand(BaseCommand):
         self.stdout.write(line)
         self.stdout.flush()
 
-    def tell_keys(self, what: str, keys: Sequence[Plain]) -> None:
+    def write_list(self, items: Sequence[Any]) -> None:
+        """A list for the next command."""
+        self.write_line(json.dumps(items, separators=(",", ":")))
+
+    def tell_keys(self, what: str, keys: Collection[Plain]) -> None:
         """``what`` are these ``keys``, on standard error, as django-cqrs tells it."""
         if keys:
-            self.stderr.write(f"{what}: {{{', '.join(map(repr, keys))}}}", style_func=str)
+            self.stderr.write(f"{what}: {keys}", style_func=str)
 
     def counting(self, rows: QuerySet[Any], shown: bool) -> Progress:
         """The progress over ``rows``, which are counted only when somebody sees it."""

@@ -38,15 +38,24 @@ def find_app() -> Celery:
 
     Raises CeleryAppNotFound: in a web process ``current_app`` is often an unconfigured default, bound for localhost.
     """
-    if conf.service.celery_app:
-        return _import_app(conf.service.celery_app)
-    guess = f"{_package_of(os.environ.get('DJANGO_SETTINGS_MODULE', ''))}.celery:app"
     try:
-        return _import_app(guess)
+        return _import_app(_path())
     except CeleryAppNotFound:
-        if current_app.main and current_app.main != "default":
+        if not conf.service.celery_app and current_app.main and current_app.main != "default":
             return current_app._get_current_object()
         raise
+
+
+def app_path() -> str:
+    """Where a process that is yet to start finds the app, for ``celery -A``. Raises CeleryAppNotFound."""
+    _import_app(_path())
+    module, _, name = _path().replace(":", ".").rpartition(".")
+    return f"{module}:{name}"
+
+
+def _path() -> str:
+    guess = f"{_package_of(os.environ.get('DJANGO_SETTINGS_MODULE', ''))}.celery:app"
+    return conf.service.celery_app or guess
 
 
 def _package_of(module: str) -> str:

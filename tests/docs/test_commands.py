@@ -16,7 +16,20 @@ from celery_cqrs.status import Status
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
 SECTIONS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", REFERENCE.read_text(), flags=re.MULTILINE | re.DOTALL))
-OURS = ("cqrs_relay", "cqrs_outbox", "cqrs_status", "cqrs_bulk_dump", "cqrs_bulk_load")
+OURS = (
+    "cqrs_relay",
+    "cqrs_outbox",
+    "cqrs_status",
+    "cqrs_bulk_dump",
+    "cqrs_bulk_load",
+    "cqrs_consume",
+    "cqrs_diff_master",
+    "cqrs_diff_replica",
+    "cqrs_diff_sync",
+    "cqrs_deleted_diff_replica",
+    "cqrs_deleted_diff_master",
+    "cqrs_deleted_sync_replica",
+)
 
 
 def actions(command: BaseCommand) -> list[Action]:
@@ -26,8 +39,9 @@ def actions(command: BaseCommand) -> list[Action]:
 
 
 def documented(name: str) -> list[list[str]]:
-    """The names in the rows of the section's first table."""
-    rows = SECTIONS[name].split("\n\n| flag |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    """The names in the rows of the section's first table; none where there is none."""
+    table = SECTIONS[name].partition("\n\n| flag |")[2]
+    rows = table.split("\n\n", 1)[0].splitlines()[2:]
     return [re.findall(r"`([^`]+)`", row.split(" | ")[0]) for row in rows]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from celery_cqrs.management.pipes import PipeCommand
@@ -26,5 +25,5 @@ class Command(PipeCommand):
             found = unwanted(model, keys)
             self.pass_over(found.strange)
             if found.plain:
-                self.write_line(json.dumps(found.plain))
+                self.write_list(found.plain)
             self.tell_keys("PK to delete", found.plain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -34,5 +33,5 @@ class Command(PipeCommand):
         self.write_line(Header.now(cqrs_id).line)
         with self.counting(rows, progress) as shown:
             for keys in list_keys(model, rows, batch):
-                self.write_line(json.dumps(keys))
+                self.write_list(keys)
                 shown.add(len(keys))

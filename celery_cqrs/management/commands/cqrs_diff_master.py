@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -35,5 +34,5 @@ class Command(PipeCommand):
         with self.counting(rows, progress) as shown:
             for pairs in list_revisions(model, rows, batch):
                 if pairs:
-                    self.write_line(json.dumps(pairs))
+                    self.write_list(pairs)
                 shown.add(len(pairs))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -27,5 +26,5 @@ class Command(PipeCommand):
             found = differing(model, pairs)
             self.pass_over(found.strange)
             if found.plain:
-                self.write_line(json.dumps(found.plain))
-            self.tell_keys("PK to resync", found.plain)
+                self.write_list(found.plain)
+            self.tell_keys("PK to resync", set(found.plain))

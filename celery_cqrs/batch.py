@@ -6,8 +6,9 @@ Unknown keys are ignored; a missing one is an error that says what is needed.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,20 @@ MAX_REVISION = 2**30
 """Half of what a revision's column holds: the master goes on above what a replica reports, and must never run out."""
 
 
+class Texts(Sequence[Any]):
+    """Messages that are JSON already; each is decoded for those only who look at it."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, index: Any) -> Any:
+        chosen = self.texts[index]
+        return json.loads(chosen) if isinstance(chosen, str) else Texts(chosen)
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one ``celery_cqrs.apply`` carries: messages (wire dictionaries) of one master database and one stamp."""
@@ -26,7 +41,7 @@ class Batch:
     reply_to: str
     outbox: str
     sent_at: str
-    messages: tuple[Any, ...]
+    messages: Sequence[Any]
     attempt: int = 1
     queue: str | None = None
 
@@ -34,7 +49,7 @@ class Batch:
     def summary(self) -> str:
         """What is in it, without keys or values: "country ×249, subdivision ×3"."""
         ids = (wire.get("cqrs_id") if isinstance(wire, Mapping) else "?" for wire in self.messages)
-        return _summary(ids)
+        return summarize(ids)
 
     @property
     def stamp(self) -> datetime | None:
@@ -48,6 +63,15 @@ class Batch:
 
     def to_dict(self) -> dict[str, Any]:
         """The batch as plain JSON values."""
+        return {**self._head, "messages": list(self.messages)}
+
+    def to_text(self) -> str:
+        """The batch as JSON; ``Texts`` are joined as they are."""
+        texts = self.messages.texts if isinstance(self.messages, Texts) else map(json.dumps, self.messages)
+        return f'{json.dumps(self._head)[:-1]}, "messages": [{",".join(texts)}]}}'
+
+    @property
+    def _head(self) -> dict[str, Any]:
         return {
             "v": decode.WIRE_VERSION,
             "reply_to": self.reply_to,
@@ -55,7 +79,6 @@ class Batch:
             "sent_at": self.sent_at,
             "attempt": self.attempt,
             "queue": self.queue,
-            "messages": list(self.messages),
         }
 
     @classmethod
@@ -150,7 +173,7 @@ class RepairRequest:
     @property
     def summary(self) -> str:
         """What is in it, without keys: "country ×249, subdivision ×3"."""
-        return _summary(key.cqrs_id for key in self.keys)
+        return summarize(key.cqrs_id for key in self.keys)
 
     def to_dict(self) -> dict[str, Any]:
         """The request as plain JSON values."""
@@ -174,5 +197,6 @@ def _repair_key(wire: Any) -> RepairKey:
     return RepairKey(decode.required(wire, "cqrs_id", str), decode.primary_key(wire), revision)
 
 
-def _summary(ids: Iterable[Any]) -> str:
+def summarize(ids: Iterable[Any]) -> str:
+    """How many messages there are of each id: "country ×249, subdivision ×3"."""
     return ", ".join(f"{cqrs_id} ×{count}" for cqrs_id, count in sorted(Counter(map(str, ids)).items()))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 APPLY = "celery_cqrs.apply"
 CONFIRM = "celery_cqrs.confirm"
@@ -26,6 +27,33 @@ class Envelope:
     payload: Mapping[str, Any]
     summary: str
     countdown_seconds: float | None = None
+
+    @classmethod
+    def written(cls, task: str, queue: str, text: str, summary: str) -> Envelope:
+        """An envelope whose payload is JSON already; it is decoded for those only who look at ``payload``."""
+        return cls(task, queue, cast("Mapping[str, Any]", text), summary)
+
+    @property
+    def text(self) -> str | None:
+        """The payload as JSON, where it was given so and nobody has looked at it."""
+        held = vars(self)["payload"]
+        return held if isinstance(held, str) else None
+
+
+class _Payload:
+    """Decodes the payload of an envelope when somebody looks at it."""
+
+    def __get__(self, envelope: Any, owner: type) -> Any:
+        held = vars(envelope)
+        if isinstance(held["payload"], str):
+            held["payload"] = json.loads(held["payload"])
+        return held["payload"]
+
+    def __set__(self, envelope: Any, payload: Any) -> None:
+        vars(envelope)["payload"] = payload
+
+
+Envelope.payload = _Payload()  # type: ignore[assignment]
 
 
 class Transport(ABC):

@@ -27,6 +27,7 @@ from celery_cqrs.exceptions import (
     TransportError,
 )
 from celery_cqrs.transport.base import Envelope, Transport
+from celery_cqrs.transport.writing import Writer, argument
 
 NO_ROUTE = 312
 REFUSALS = (311, 406, 501)
@@ -112,14 +113,15 @@ class CeleryTransport(Transport):
     def _publish(self, app: Celery, envelope: Envelope) -> None:
         """Every option is said: routes, expiry and limits that a project sets for all its tasks are not for ours."""
         seconds = conf.master.socket_timeout_seconds
+        signed = app.conf.task_serializer == "auth"
         app.send_task(
             envelope.task,
-            args=(envelope.payload,),
+            args=(envelope.payload if signed else argument(app, envelope),),
             argsrepr=envelope.summary,
             kwargsrepr="",
             queue=Queue(envelope.queue, no_declare=True),
             countdown=envelope.countdown_seconds,
-            serializer="auth" if app.conf.task_serializer == "auth" else "json",
+            serializer="auth" if signed else "json",
             producer=self._producer(app),
             router=Router(app=app),
             ignore_result=True,
@@ -135,7 +137,7 @@ class CeleryTransport(Transport):
     def _producer(self, app: Celery) -> Any:
         mine = threading.get_ident()
         if mine not in self._producers:
-            self._producers[mine] = app.amqp.Producer(bounded_connection(app), auto_declare=False)
+            self._producers[mine] = _producer(bounded_connection(app))
         return self._producers[mine]
 
     def _forget(self) -> None:
@@ -187,6 +189,11 @@ def _translated(error: Exception, envelope: Envelope) -> TransportError:
         return BatchRefused(queue=envelope.queue, problem=str(cause))
     kind = BrokerTooSlow if type(cause).__name__ == "TimeoutError" else BrokerUnavailable  # redis-py has one of its own
     return kind(problem=f"{type(cause).__name__}: {cause}")
+
+
+def _producer(connection: Any) -> Any:
+    make: Any = Writer
+    return make(connection, auto_declare=False)
 
 
 def _close(producer: Any) -> None:

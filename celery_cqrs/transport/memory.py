@@ -22,7 +22,7 @@ class MemoryTransport(Transport):
         """Put the envelope at the end of its queue, its payload through JSON, as a broker would see it."""
         if self.fail_with is not None:
             raise self.fail_with
-        payload = json.loads(json.dumps(envelope.payload))
+        payload = json.loads(envelope.text or json.dumps(envelope.payload))
         self.queues[envelope.queue].append(replace(envelope, payload=payload))
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,14 @@ def test_a_sent_payload_arrives_as_json_carries_it(broker: Any, queue: MakeQueue
     shop, text = queue("shop"), "مصر 中国 🇫🇷 \x00 \u2028"
     connected.send(Envelope(APPLY, shop, {"text": text, "tuple": (1, 2), "none": None, "big": 2**63}, "one"))
     assert broker.arrived(shop) == [(APPLY, {"text": text, "tuple": [1, 2], "none": None, "big": 2**63})]
+
+
+def test_a_payload_that_is_json_already_arrives_as_the_same_object(
+    broker: Any, queue: MakeQueue, connected: Transport
+) -> None:
+    shop, payload = queue("shop"), {"text": 'مصر 🇫🇷 " \\ \u2028', "deep": [{"n": 1.5}, None]}
+    connected.send(Envelope.written(APPLY, shop, json.dumps(payload, ensure_ascii=False), "one"))
+    assert broker.arrived(shop) == [(APPLY, payload)]
 
 
 def test_a_payload_of_megabytes_arrives_whole(broker: Any, queue: MakeQueue, connected: Transport) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from celery_cqrs import decode
@@ -13,6 +14,7 @@ from celery_cqrs.exceptions import MessageRefused
 
 MAX_RETRIES = 2**30
 NAME_LENGTH = 255
+NULL = "null"
 
 
 class SignalType(StrEnum):
@@ -106,6 +108,27 @@ class Message:
             outbox_ids=decode.row_ids(wire.get("outbox_ids", [])),
             **envelope,
         )
+
+
+def message_text(
+    signal_type: str,
+    cqrs_id: str,
+    *,
+    pk: str,
+    data: str,
+    captured_at: str,
+    outbox_ids: Iterable[int],
+    previous_data: str = NULL,
+    meta: str = NULL,
+    correlation_id: str = NULL,
+    expires: str = NULL,
+) -> str:
+    """``Message.to_dict`` as JSON, made of JSON texts: ``data`` may come from the database as it is."""
+    return (
+        f'{{"signal_type":"{signal_type}","cqrs_id":{encode_basestring_ascii(cqrs_id)},"instance_pk":{pk},'
+        f'"instance_data":{data},"previous_data":{previous_data},"meta":{meta},"correlation_id":{correlation_id},'
+        f'"captured_at":{captured_at},"expires":{expires},"retries":0,"outbox_ids":[{",".join(map(str, outbox_ids))}]}}'
+    )
 
 
 def facts_of(wire: Any) -> dict[str, Any]:

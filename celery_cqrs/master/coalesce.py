@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from celery_cqrs.message import SignalType
-from celery_cqrs.models import Outbox
+from celery_cqrs.master.outbox import Claimed
+from celery_cqrs.message import SIGNAL_TYPES, SignalType
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """One message to be: what it says, and the rows that it settles."""
 
     signal_type: SignalType
-    rows: tuple[Outbox, ...]
+    rows: tuple[Claimed, ...]
 
     @property
-    def last(self) -> Outbox:
+    def last(self) -> Claimed:
         """The newest row; its meta and correlation id travel."""
         return self.rows[-1]
 
@@ -30,20 +29,22 @@ class Planned:
         return {name: value for data in reversed(told) for name, value in data.items()} if told else None
 
 
-def coalesce(rows: Iterable[Outbox]) -> list[Planned]:
+def coalesce(rows: Iterable[Claimed]) -> list[Planned]:
     """Plan the messages for ``rows``, which are in order of id and may be of many keys and queues.
 
     SAVEs before the last DELETE of a key are settled by that DELETE, since their state can no longer be read.
     SAVE and SYNC stay apart: a SYNC may be refused where the SAVE must not be. A held row is in no plan, unless a newer
     one of its kind goes.
     """
-    keys: dict[tuple[str, str, str], list[Outbox]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.id):
+    keys: dict[tuple[str, str, str], list[Claimed]] = defaultdict(list)
+    for row in sorted(rows, key=attrgetter("id")):
         keys[(row.queue, row.cqrs_id, row.pk_text)].append(row)
     return [plan for waiting in keys.values() for plan in _plan(waiting)]
 
 
-def _plan(rows: Sequence[Outbox]) -> list[Planned]:
+def _plan(rows: Sequence[Claimed]) -> list[Planned]:
+    if len(rows) == 1:
+        return [] if rows[0].is_held else [Planned(SIGNAL_TYPES[rows[0].signal_type], tuple(rows))]
     deletes = [index for index, row in enumerate(rows) if row.signal_type == SignalType.DELETE and not row.is_held]
     cut = deletes[-1] + 1 if deletes else 0
     plans = [Planned(SignalType.DELETE, tuple(rows[:cut]))] if cut else []

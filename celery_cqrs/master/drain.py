@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from celery_cqrs import conf, signals, transport
-from celery_cqrs.batch import Batch
+from celery_cqrs.batch import Batch, Texts, summarize
 from celery_cqrs.exceptions import BatchRefused, BrokerTooSlow, BrokerUnavailable, QueueRests
 from celery_cqrs.master import breaker, outbox, portion
 from celery_cqrs.master.contact import note_failure
-from celery_cqrs.master.prepare import Preparation, Prepared, prepare
+from celery_cqrs.master.outbox import Claimed
+from celery_cqrs.master.prepare import Preparation, Prepared, prepare, row_ids
 from celery_cqrs.models import Outbox
 from celery_cqrs.transport.base import APPLY, Envelope
 
@@ -29,9 +30,14 @@ class Parcel:
     messages: tuple[Prepared, ...]
 
     @property
-    def rows(self) -> list[Outbox]:
+    def rows(self) -> list[Claimed]:
         """The outbox rows that this parcel carries."""
         return [row for prepared in self.messages for row in prepared.rows]
+
+    @property
+    def summary(self) -> str:
+        """What is in it, without keys or values."""
+        return summarize(prepared.rows[-1].cqrs_id for prepared in self.messages)
 
 
 def drain(
@@ -78,25 +84,34 @@ def drain_all(
 def cut(messages: Sequence[Prepared]) -> Iterator[Parcel]:
     """Messages in order → parcels of at most ``batch_size`` messages and about ``batch_bytes`` bytes, per queue."""
     grouped: dict[tuple[str, bool], list[Prepared]] = defaultdict(list)
-    for prepared in sorted(messages, key=lambda one: portion.is_suspect(one.message.outbox_ids)):
-        grouped[(prepared.queue, prepared.message.queue is not None)].append(prepared)
+    for prepared in portion.suspects_last(messages, lambda one: row_ids(one.rows)):
+        grouped[prepared.queue, prepared.direct].append(prepared)
     for (queue, direct), group in grouped.items():
         yield from (Parcel(queue, direct, tuple(part)) for part in _parts(group))
 
 
-def _parts(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-    part: list[Prepared] = []
-    size = 0
-    for prepared in messages:
-        length = len(json.dumps(prepared.wire))
-        is_full = len(part) >= portion.of(conf.master.batch_size)
-        if part and (is_full or size + length > portion.of(conf.master.batch_bytes)):
-            yield part
-            part, size = [], 0
-        part.append(prepared)
-        size += length
-    if part:
-        yield part
+def _parts(messages: Sequence[Prepared]) -> Iterator[Sequence[Prepared]]:
+    lengths = [_length(prepared.text) for prepared in messages]
+    start = 0
+    while start < len(messages):
+        end = _end(lengths, start, portion.of(conf.master.batch_size), portion.of(conf.master.batch_bytes))
+        yield messages[start:end]
+        start = end
+
+
+def _length(text: str) -> int:
+    """Bytes of JSON, about: with blanks, and escapes for what is not ASCII, as whoever signs writes it."""
+    escaped = len(text) if text.isascii() else len(text.encode("ascii", "backslashreplace"))
+    return escaped + 2 * text.count('":')
+
+
+def _end(lengths: Sequence[int], start: int, most: int, most_bytes: int) -> int:
+    """Where a part ends that starts at ``start``: it has one message at least."""
+    size, end = lengths[start], start + 1
+    while end < len(lengths) and end - start < most and size + lengths[end] <= most_bytes:
+        size += lengths[end]
+        end += 1
+    return end
 
 
 def _settle_unsent(using: str, prepared: Preparation) -> None:
@@ -106,11 +121,11 @@ def _settle_unsent(using: str, prepared: Preparation) -> None:
         _set_aside(using, rows, error)
 
 
-def _set_aside(using: str, rows: Sequence[Outbox], error: str) -> None:
+def _set_aside(using: str, rows: Sequence[Claimed], error: str) -> None:
     outbox.set_aside(using, rows, error)
     newest = rows[-1]
-    facts = {"cqrs_id": newest.cqrs_id, "pk": newest.pk_text, "revision": newest.revision}
-    facts |= {"correlation_id": newest.correlation_id, "row_ids": [row.id for row in rows]}
+    facts: dict[str, Any] = {"cqrs_id": newest.cqrs_id, "pk": newest.pk_text, "revision": newest.revision}
+    facts |= {"correlation_id": newest.correlation_id, "row_ids": row_ids(rows)}
     signals.set_aside.send_robust(Outbox, error=error, using=using, **facts)
 
 
@@ -134,7 +149,7 @@ def _send_less(using: str, parcel: Parcel, error: BrokerTooSlow) -> None:
     portion.note_too_slow()
     if len(parcel.messages) > 1:
         return
-    ids = [row.id for row in parcel.rows]
+    ids = row_ids(parcel.rows)
     if portion.is_culprit(ids):
         _set_aside(using, parcel.rows, str(error))
     portion.note_suspect(ids)
@@ -143,7 +158,7 @@ def _send_less(using: str, parcel: Parcel, error: BrokerTooSlow) -> None:
 def _send(using: str, stamp: datetime, parcel: Parcel) -> None:
     batch = _batch(using, stamp, parcel)
     try:
-        transport.current().send(Envelope(APPLY, parcel.queue, batch.to_dict(), batch.summary))
+        transport.current().send(Envelope.written(APPLY, parcel.queue, batch.to_text(), parcel.summary))
     except QueueRests as error:
         outbox.rest_queue(using, parcel.queue, str(error))
         outbox.give_back(using, parcel.rows)
@@ -170,7 +185,7 @@ def _batch(using: str, stamp: datetime, parcel: Parcel) -> Batch:
         reply_to=conf.service.queue,
         outbox=using,
         sent_at=stamp.isoformat(),
-        messages=tuple(prepared.wire for prepared in parcel.messages),
+        messages=Texts([prepared.text for prepared in parcel.messages]),
         attempt=max(row.attempts for row in parcel.rows),
         queue=parcel.queue if parcel.direct else None,
     )

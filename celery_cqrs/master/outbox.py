@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Greatest
 
 from celery_cqrs import conf
@@ -19,48 +19,80 @@ from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.models import Destination, Outbox
+from celery_cqrs.message import SignalType
+from celery_cqrs.models import LAST_YEAR, Destination, Outbox
 
 REST_SECONDS = 2.0
 IDS_PER_STATEMENT = 5_000
 SIBLINGS_PER_ROW = 100
 SET_ASIDE_SECONDS = 10.0
 
+HELD = ExpressionWrapper(Q(error__gt="", available_at__year__gt=LAST_YEAR), BooleanField())
+PENDING = Q(kind="sync", sent_at__isnull=True)
 
-def claim(using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None) -> list[Outbox]:
+Read = tuple[Any, ...]
+"""A row as it was read: the values of ``Claimed`` but for the last."""
+
+
+class Claimed(NamedTuple):
+    """An outbox row as its publisher needs it: ``captured_at`` as it travels, JSON; the rest as in ``Outbox``."""
+
+    id: int
+    queue: str
+    cqrs_id: str
+    pk_text: str
+    signal_type: str
+    revision: int | None
+    previous_data: Any
+    custom: Any
+    meta: Any
+    correlation_id: Any
+    direct: bool
+    error: str
+    captured_at: str
+    is_held: bool
+    attempts: int
+    sent_at: datetime
+
+
+COLUMNS = Claimed._fields[:12]
+"""What is told as it is stored."""
+
+
+def claim(
+    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
+) -> list[Claimed]:
     """Mark about ``limit`` pending rows as sent and return them by id, with all other pending rows of their keys.
 
     Rows locked by another publisher are passed over. A key's rows go together, so that previous values stay whole.
-    ``queues`` are the only ones looked at; None for all.
+    ``queues`` are the only ones looked at; None for all. What is only sent again, a SYNC, lets changes go first.
     """
     moment = clock.now(using)
     due = _due(using, moment, older_than_seconds, queues)
-    if not due.exists():
+    if not _any(due):
         return []
     with write_transaction(using):
-        picked = list(due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))[:limit])
-        rows = {row.id: row for row in picked}
-        keys = {_key(row) for row in picked}
-        rows |= {row.id: row for row in _siblings(using, picked) if _key(row) in keys}
+        picked = _pick(using, due.exclude(signal_type=SignalType.SYNC.value), limit)
+        if len(picked) < limit:
+            picked += _pick(using, due.filter(signal_type=SignalType.SYNC.value), limit - len(picked))
+        rows = {row[0]: row for row in [*picked, *_siblings(using, picked)]}
         stamp = clock.for_field(clock.now(using))  # after the rows are locked: none of them was captured later
         for chosen in _by_ids(using, list(rows)):
             chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
-    for row in rows.values():
-        row.sent_at, row.attempts = stamp, row.attempts + 1
-    return [rows[row_id] for row_id in sorted(rows)]
+    return [Claimed(*rows[row_id], stamp) for row_id in sorted(rows)]  # type: ignore[call-arg]
 
 
 def has_due(using: str, queues: Collection[str] | None = None) -> bool:
     """Whether a claim would find anything."""
-    return _due(using, clock.now(using), queues=queues).exists()
+    return _any(_due(using, clock.now(using), queues=queues))
 
 
-def stamp_of(claimed: list[Outbox]) -> datetime:
+def stamp_of(claimed: Sequence[Claimed]) -> datetime:
     """The moment of the claim by the database's clock: the stamp that the batch carries and its confirmation echoes."""
     return clock.from_field(claimed[0].sent_at) or clock.EPOCH
 
 
-def give_back(using: str, rows: Iterable[Outbox], later_seconds: float = 0) -> None:
+def give_back(using: str, rows: Iterable[Claimed], later_seconds: float = 0) -> None:
     """Make claimed rows pending again, as if they had not been claimed, or behind what comes in ``later_seconds``."""
     changes: dict[str, Any] = {"sent_at": None, "attempts": F("attempts") - 1}
     if later_seconds:
@@ -70,7 +102,7 @@ def give_back(using: str, rows: Iterable[Outbox], later_seconds: float = 0) -> N
         claimed.update(**changes)
 
 
-def set_aside(using: str, rows: Collection[Outbox], error: str) -> None:
+def set_aside(using: str, rows: Collection[Claimed], error: str) -> None:
     """Make claimed rows pending again, later: their error is kept and the wait doubles with every attempt."""
     attempts = max(row.attempts for row in rows)
     wait_seconds = backoff_seconds(SET_ASIDE_SECONDS, attempts - 1, conf.master.resend_max_seconds)
@@ -79,7 +111,7 @@ def set_aside(using: str, rows: Collection[Outbox], error: str) -> None:
         claimed.update(sent_at=None, available_at=available_at, error=clean_key(error, ERROR_LENGTH))
 
 
-def drop(using: str, rows: Iterable[Outbox]) -> None:
+def drop(using: str, rows: Iterable[Claimed]) -> None:
     """Delete rows that need no message."""
     for chosen in _by_ids(using, [row.id for row in rows]):
         chosen.delete()
@@ -103,11 +135,7 @@ def rest_queue(using: str, queue: str, failure: str = "") -> None:
 
 
 def _pending(using: str) -> QuerySet[Outbox]:
-    return Outbox.objects.using(using).filter(kind="sync", sent_at__isnull=True)
-
-
-def _key(row: Outbox) -> tuple[str, str, str]:
-    return row.queue, row.cqrs_id, row.pk_text
+    return Outbox.objects.using(using).filter(PENDING)
 
 
 def _due(
@@ -119,7 +147,7 @@ def _due(
     return due if queues is None else due.filter(queue__in=queues)
 
 
-def _claimed(using: str, rows: Iterable[Outbox]) -> Iterator[QuerySet[Outbox]]:
+def _claimed(using: str, rows: Iterable[Claimed]) -> Iterator[QuerySet[Outbox]]:
     """These rows as they were claimed; whatever has happened to them since then is not touched."""
     stamps = {row.id: row.sent_at for row in rows}
     return (chosen.filter(sent_at__in=set(stamps.values())) for chosen in _by_ids(using, list(stamps)))
@@ -131,10 +159,44 @@ def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
         yield among(Outbox.objects.using(using), "id", ids[start : start + IDS_PER_STATEMENT])
 
 
-def _siblings(using: str, picked: Sequence[Outbox]) -> QuerySet[Outbox]:
-    rows = _pending(using).filter(queue__in={row.queue for row in picked}, cqrs_id__in={row.cqrs_id for row in picked})
-    keys = among(rows, "pk_text", {row.pk_text for row in picked})
-    return keys.order_by("id").select_for_update(skip_locked=_skips(using))[: SIBLINGS_PER_ROW * len(picked)]
+def _pick(using: str, due: QuerySet[Outbox], limit: int) -> list[Read]:
+    return _read(using, _oldest_first(due).select_for_update(skip_locked=_skips(using))[:limit])
+
+
+def _any(due: QuerySet[Outbox]) -> bool:
+    return bool(_oldest_first(due).values_list("id")[:1])
+
+
+def _oldest_first(due: QuerySet[Outbox]) -> QuerySet[Outbox]:
+    """In the order of the index, which PostgreSQL knows as such only if the column that is null is named, and MariaDB
+    only if it is not.
+    """
+    first = ("sent_at",) if connections[due.db].vendor == "postgresql" else ()
+    return due.order_by(*first, "available_at", "id")
+
+
+def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
+    """The other pending rows of the keys of ``picked``."""
+    keys = {row[1:4] for row in picked}
+    queues, cqrs_ids, texts = map(set, zip(*keys, strict=True)) if keys else ((), (), ())
+    rows = among(_pending(using).filter(queue__in=queues, cqrs_id__in=cqrs_ids), "pk_text", texts)
+    found = rows.order_by("id").values_list("id", flat=True)[: SIBLINGS_PER_ROW * len(picked)]
+    others = set(found) - {row[0] for row in picked}
+    held = (part.filter(PENDING).select_for_update(skip_locked=_skips(using)) for part in _by_ids(using, list(others)))
+    return [row for part in held for row in _read(using, part) if row[1:4] in keys]
+
+
+def _read(using: str, rows: QuerySet[Outbox]) -> list[Read]:
+    """The values of ``Claimed`` but for the last, with the attempt that is about to be made."""
+    if connections[using].vendor == "postgresql":  # its texts cost less than its moments
+        captured: Any = Func(F("captured_at"), template="to_json(%(expressions)s)::text", output_field=TextField())
+        return list(rows.values_list(*COLUMNS, captured, HELD, F("attempts") + 1))
+    told = rows.values_list(*COLUMNS, "captured_at", HELD, F("attempts") + 1)
+    return [(*row[:12], _moment_text(row[12]), *row[13:]) for row in told]
+
+
+def _moment_text(moment: datetime) -> str:
+    return f'"{(clock.from_field(moment) or clock.EPOCH).isoformat()}"'
 
 
 def _resting(using: str, moment: datetime) -> list[str]:

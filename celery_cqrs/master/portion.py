@@ -6,8 +6,11 @@ and a single message that fails again where others pass is the culprit itself. T
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SHRINK = 4.0
 GROW = 1.1
@@ -37,9 +40,9 @@ def note_too_slow() -> None:
     _share = max(SMALLEST, _share / SHRINK)
 
 
-def is_suspect(row_ids: Iterable[int]) -> bool:
-    """Whether the message of these rows, all alone, did not pass before; others should go first."""
-    return any(row_id in _failed_at for row_id in row_ids)
+def suspects_last(messages: Sequence[T], ids_of: Callable[[T], Iterable[int]]) -> Sequence[T]:
+    """``messages`` in order, but for those whose rows, all alone, did not pass before: others should go first."""
+    return sorted(messages, key=lambda one: not _failed_at.keys().isdisjoint(ids_of(one))) if _failed_at else messages
 
 
 def is_culprit(row_ids: Iterable[int]) -> bool:

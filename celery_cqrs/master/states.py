@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database.documents import is_number
 from celery_cqrs.exceptions import ModelRefused, SerializationFailed
 from celery_cqrs.master.fields import OWN_FIELDS, demand_named, view_of
-from celery_cqrs.models import Outbox
+from celery_cqrs.master.outbox import Claimed
+from celery_cqrs.master.texts import read_texts
 from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import encode_instance, key_text, key_value, plain_key, to_plain
 
@@ -21,19 +22,20 @@ Key = tuple[str, str]
 """cqrs_id and key text."""
 
 
-@dataclass(frozen=True)
-class State:
-    """What a queue is told of a row: its data or, once it has left the filter, which row it is to delete."""
+class State(NamedTuple):
+    """What a queue is told of a row, as JSON: its key and data; once it has left the filter, which row to delete."""
 
-    data: dict[str, Any]
+    pk: str
+    data: str
     has_left: bool = False
 
 
 class States:
     """The present state of the rows' keys, encoded when it is asked for."""
 
-    def __init__(self, using: str, rows: Iterable[Outbox]) -> None:
+    def __init__(self, using: str, rows: Iterable[Claimed]) -> None:
         self._using = using
+        self._told: dict[str, dict[str, State]] = {}
         self._found: dict[Key, Any] = {}
         self._states: dict[tuple[Key, str | None], State | Exception | None] = {}
         wanted: dict[str, set[str]] = defaultdict(set)
@@ -41,14 +43,16 @@ class States:
             wanted[row.cqrs_id].add(row.pk_text)
         for cqrs_id, keys in wanted.items():
             model = MasterRegistry.get_model_by_cqrs_id(cqrs_id)
-            if model is not None:
+            if model is not None and not self._ask_database(model, sorted(keys)):
                 self._read(model, sorted(keys))
 
-    def state_for(self, row: Outbox) -> State | None:
+    def state_for(self, row: Claimed) -> State | None:
         """What the queue of ``row`` is told of its instance; None when there is nothing to tell.
 
         Raises SerializationFailed.
         """
+        if row.cqrs_id in self._told:
+            return self._told[row.cqrs_id].get(row.pk_text)
         model, key = model_of(row), (row.cqrs_id, row.pk_text)
         view = view_of(model, row.queue)
         if (key, view) not in self._states:
@@ -57,6 +61,15 @@ class States:
         if isinstance(state, Exception):
             raise _failure(model, row.pk_text, state)
         return state
+
+    def _ask_database(self, model: Any, keys: Sequence[str]) -> bool:
+        """Whether the database tells these rows; what it refuses is read by Python, which finds the bad key."""
+        texts = result_or_error(read_texts, model, self._using, keys)
+        if texts is None or isinstance(texts, Exception):
+            return False
+        spell = str if is_number(model) else json.dumps
+        self._told[model.CQRS_ID] = {key: State(spell(key), text) for key, text in texts.items()}
+        return True
 
     def _read(self, model: Any, keys: Sequence[str]) -> None:
         """Read ``keys``; when that fails, halve them until the bad key stands alone."""
@@ -71,7 +84,7 @@ class States:
             self._read(model, keys[middle:])
 
 
-def model_of(row: Outbox) -> Any:
+def model_of(row: Claimed) -> Any:
     """The master model of ``row``; raises SerializationFailed where there is none, or none of its queue's business."""
     model = MasterRegistry.get_model_by_cqrs_id(row.cqrs_id)
     if model is None:
@@ -84,7 +97,7 @@ def model_of(row: Outbox) -> Any:
     return model
 
 
-def pk_of(row: Outbox) -> Any:
+def pk_of(row: Claimed) -> Any:
     """The primary key of ``row`` as it travels. Raises SerializationFailed."""
     model = model_of(row)
     try:
@@ -108,7 +121,7 @@ def _found_alike(model: Any, rows: Any, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def _state(found: Any, using: str, view: str | None) -> State | None:
-    """The filter is asked again, about what will be seen; json.dumps raises here for what JSON cannot carry."""
+    """The filter is asked again, about what will be seen. Raises TypeError or ValueError for what JSON cannot carry."""
     if found is None:
         return None
     if isinstance(found, Exception):
@@ -117,8 +130,7 @@ def _state(found: Any, using: str, view: str | None) -> State | None:
     if has_left and not found.CQRS_DELETE_ON_LEAVE:
         return None
     data = _farewell(found) if has_left else found.to_cqrs_dict(using=using, sync=True, **_as_queue(view))
-    json.dumps(data)
-    return State(data, has_left)
+    return State(json.dumps(_plain_pk(found)), json.dumps(data), has_left)
 
 
 def _as_queue(view: str | None) -> dict[str, str]:
@@ -130,8 +142,12 @@ def _farewell(instance: Any) -> dict[str, Any]:
     """A row that has left is deleted at the revision that it has, so that its return is newer."""
     custom = to_plain(instance.get_custom_cqrs_delete_data())
     own = encode_instance(instance, [instance._meta.get_field(name) for name in OWN_FIELDS])
-    data = {"id": plain_key(type(instance), key_text(type(instance), instance.pk)), **own}
+    data = {"id": _plain_pk(instance), **own}
     return {**data, "custom": custom} if custom else data
+
+
+def _plain_pk(instance: Any) -> Any:
+    return plain_key(type(instance), key_text(type(instance), instance.pk))
 
 
 def _failure(model: Any, key: str, error: Exception) -> SerializationFailed:

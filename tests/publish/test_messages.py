@@ -169,8 +169,9 @@ def test_the_state_of_any_number_of_rows_is_read_in_one_query_a_model(uncommitte
             drain(uncommitted, limit=1000)
         return [query["sql"] for query in queries.captured_queries if "app_" in query["sql"]]
 
+    statements(1)  # the first of a process also looks at the types of the columns
     assert len(statements(1)) == len(statements(40)) == 3
-    assert sum(sizes("q0")) == 82
+    assert sum(sizes("q0")) == 84
 
 
 def test_related_rows_that_the_serializer_needs_are_in_the_message(uncommitted):

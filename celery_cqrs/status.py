@@ -7,24 +7,39 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import Error, connections, router
-from django.db.models import Count
+from django.db.models import Count, Max
 
 from celery_cqrs import conf
 from celery_cqrs.database import clock, tables
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.master.backlog import Backlog, Overfull, read_backlogs
 from celery_cqrs.master.contact import Contact, read_contacts
-from celery_cqrs.models import Letter, Outbox, Tick
+from celery_cqrs.models import Letter, Outbox, Reconciliation, Tick
 from celery_cqrs.registry import MasterRegistry, ReplicaRegistry
 from celery_cqrs.serialize import to_plain
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """The last comparison of a model with a replica queue: rows that differed, and those of them not repaired."""
+
+    using: str
+    cqrs_id: str
+    queue: str
+    state: str
+    started_at: datetime | None
+    drift: int
+    remaining: int
+
+
+@dataclass(frozen=True)
 class Status:
-    """Backlogs and contacts of the replica queues, letters by state, seconds since each beat task last ran.
+    """Backlogs and contacts of the replica queues, the last comparisons, letters by state, seconds since each beat task
+    last ran.
 
     ``databases`` are those on which our tables belong; of one that is away nothing else is told.
     """
@@ -35,6 +50,7 @@ class Status:
     backlogs: list[Backlog]
     contacts: list[Contact]
     overfull: list[Overfull]
+    comparisons: list[Comparison]
     letters: dict[str, int]
     silence_seconds: dict[str, float]
 
@@ -77,9 +93,21 @@ def read_status() -> Status:
         backlogs=backlogs,
         contacts=[contact for using in here for contact in read_contacts(using)],
         overfull=_overfull(backlogs),
+        comparisons=[one for using in here for one in _read_comparisons(using)],
         letters=_count_letters(),
         silence_seconds=_read_silence(),
     )
+
+
+def _read_comparisons(using: str) -> list[Comparison]:
+    """The newest run of each model and queue."""
+    rows = Reconciliation.objects.using(using)
+    newest = rows.values("cqrs_id", "queue").order_by().annotate(newest=Max("id")).values("newest")
+    found = rows.filter(id__in=newest).order_by("cqrs_id", "queue")
+    return [
+        Comparison(using, one.cqrs_id, one.queue, one.state, clock.from_field(one.started_at), one.drift, one.remaining)
+        for one in found
+    ]
 
 
 def note_tick(name: str) -> None:

@@ -7,6 +7,7 @@ Each answer is taken once, in one transaction with what follows from it: a secon
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from celery_cqrs.master.repair import read_rows
 from celery_cqrs.models import Inquiry, Reconciliation
 from celery_cqrs.reconcile import asking, mend, runs
 from celery_cqrs.reconcile.bodies import digests_of, intervals_of, rows_of, sights_of, to_wire
+from celery_cqrs.reconcile.closer import digests_of_slices, slices_of
 from celery_cqrs.reconcile.columns import columns_of_master
 from celery_cqrs.reconcile.digest import Digest, Interval
 from celery_cqrs.reconcile.judge import Drift, Suspect, Verdict, judge
@@ -52,44 +54,52 @@ def _take_hello(using: str, run: Reconciliation, inquiry: Inquiry, body: Body) -
 
 def _take_chunks(using: str, run: Reconciliation, inquiry: Inquiry, body: Body) -> None:
     """Equal chunks are done with; of the others the slices are found that differ, against our rows as they are now."""
-    rows, asked = runs.rows_of(using, run), inquiry.payload
-    pairs = list(zip(intervals_of(asked), digests_of(asked["digests"]), strict=True))
-    answers = decode.required(body, "chunks", list)
-    if len(answers) != len(pairs):
+    asked = inquiry.payload
+    intervals, answers = intervals_of(asked), decode.required(body, "chunks", list)
+    if len(answers) != len(intervals):
         raise MessageRefused(problem="it must answer every chunk.")
-    ours = theirs = 0
-    differing: list[tuple[Interval, int]] = []
-    for (interval, digest), answer in zip(pairs, answers, strict=True):
-        mine = [digest] if answer is None else rows.slices(interval)
-        other = mine if answer is None else digests_of(answer)
-        ours, theirs = ours + _total(mine), theirs + _total(other)
-        differing += [] if answer is None else _differing(interval, mine, other)
-    with runs.closing(using, inquiry) as run_now:
-        if run_now is not None:
-            run_now.master_rows, run_now.replica_rows = run_now.master_rows + ours, run_now.replica_rows + theirs
-            run_now.save(using=using, update_fields=["master_rows", "replica_rows"])
-            for portion in _portions_of(differing):
+    digests = zip(digests_of(asked["digests"]), answers, strict=True)
+    equal = sum(digest.count for digest, answer in digests if answer is None)
+    unequal = [(one, digests_of(answer)) for one, answer in zip(intervals, answers, strict=True) if answer is not None]
+    slices = _compare_slices(runs.rows_of(using, run), unequal, asked["slices"])
+    with runs.closing(using, inquiry) as mine:
+        if mine is not None:
+            mine.master_rows += equal + sum(one.ours.count for one in slices)
+            mine.replica_rows += equal + sum(one.theirs.count for one in slices)
+            mine.save(using=using, update_fields=["master_rows", "replica_rows"])
+            for portion in _portions_of(one for one in slices if one.ours != one.theirs):
                 asking.add(using, run, ROWS, {"intervals": to_wire(portion), "limit": ROWS_PER_ANSWER})
 
 
-def _differing(interval: Interval, ours: Sequence[Digest], theirs: Sequence[Digest]) -> Iterator[tuple[Interval, int]]:
-    """The slices that differ, each with the rows that there are to look at."""
-    if len(ours) != len(theirs):
-        raise MessageRefused(problem="it must have a digest for each slice.")
-    for part, mine, other in zip(interval.slices(), ours, theirs, strict=True):
-        if mine != other:
-            yield part, max(mine.count, other.count)
+@dataclass(frozen=True)
+class Slice:
+    """A part of a chunk as both sides see it."""
+
+    interval: Interval
+    ours: Digest
+    theirs: Digest
 
 
-def _portions_of(parts: Iterable[tuple[Interval, int]]) -> Iterator[list[Interval]]:
+def _compare_slices(rows: Rows, unequal: Sequence[tuple[Interval, list[Digest]]], number: int) -> list[Slice]:
+    found: list[Slice] = []
+    ours = digests_of_slices(rows, [interval for interval, _ in unequal], number)
+    for (interval, theirs), mine in zip(unequal, ours, strict=True):
+        if len(mine) != len(theirs):
+            raise MessageRefused(problem="it must have a digest for each slice.")
+        found += map(Slice, slices_of(interval, number), mine, theirs)
+    return found
+
+
+def _portions_of(slices: Iterable[Slice]) -> Iterator[list[Interval]]:
     """Intervals for one question each, of about ROWS_PER_ANSWER rows."""
     portion: list[Interval] = []
     size = 0
-    for interval, count in parts:
+    for one in slices:
+        count = max(one.ours.count, one.theirs.count)
         if portion and size + count > ROWS_PER_ANSWER:
             yield portion
             portion, size = [], 0
-        portion.append(interval)
+        portion.append(one.interval)
         size += count
     if portion:
         yield portion
@@ -206,10 +216,6 @@ def delete_extras(using: str, run: Reconciliation, inquiry: Inquiry) -> None:
         extras = {key: floor for key, floor in extras.items() if key not in back}
         mine.repaired += mend.remove(using, model, run.queue, extras, _present(using, model, rows, keys))
         mine.save(using=using, update_fields=["repaired"])
-
-
-def _total(digests: Iterable[Digest]) -> int:
-    return sum(digest.count for digest in digests)
 
 
 def _chunked(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

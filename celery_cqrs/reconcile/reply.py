@@ -14,6 +14,7 @@ from celery_cqrs.database.keys import among
 from celery_cqrs.exceptions import TransportError
 from celery_cqrs.models import Reconciliation, Tombstone
 from celery_cqrs.reconcile.bodies import Sight, digests_of, intervals_of, keys_of, to_wire
+from celery_cqrs.reconcile.closer import digests_of_slices
 from celery_cqrs.reconcile.columns import columns_shared, key_kind_shared, scheme_for
 from celery_cqrs.reconcile.rows import Rows, RowState, replica_rows
 from celery_cqrs.reconcile.wire import CHUNKS, FAILED, HELLO, KEYS, ROWS, Answer, Question
@@ -71,10 +72,11 @@ def _hello(question: Question, model: Any) -> dict[str, Any]:
 def _chunks(question: Question, model: Any) -> dict[str, Any]:
     """For each chunk null where both sides are equal, else the digests of its slices here."""
     rows, intervals = _rows(question, model), intervals_of(question.body)
-    theirs = digests_of(question.body.get("digests"))
-    ours = rows.digests(intervals)
-    pairs = zip(intervals, ours, theirs, strict=True)
-    return {"chunks": [None if own == other else to_wire(rows.slices(one)) for one, own, other in pairs]}
+    pairs = zip(rows.digests(intervals), digests_of(question.body.get("digests")), strict=True)
+    differing = [number for number, (ours, theirs) in enumerate(pairs) if ours != theirs]
+    closer = digests_of_slices(rows, [intervals[number] for number in differing], int(question.body["slices"]))
+    found = {number: to_wire(digests) for number, digests in zip(differing, closer, strict=True)}
+    return {"chunks": [found.get(number) for number in range(len(intervals))]}
 
 
 def _states(question: Question, model: Any) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.models import Reconciliation
 from celery_cqrs.reconcile import asking, lease
 from celery_cqrs.reconcile.bodies import to_wire
-from celery_cqrs.reconcile.digest import Digest, Interval
+from celery_cqrs.reconcile.closer import SLICES_OF_SCHEME
+from celery_cqrs.reconcile.digest import HASH, KEY, Digest, Interval
 from celery_cqrs.reconcile.runs import active_runs, rows_of, scheme_of
 from celery_cqrs.reconcile.wire import CHUNKS
 
-CHUNKS_PER_QUESTION = 8
+CHUNKS_PER_QUESTION = {KEY: 8, HASH: 64}
 MOST_OPEN = 2 * asking.AT_ONCE
 """Questions that may be open before the walk waits for answers."""
 
@@ -24,13 +25,13 @@ def walk(using: str, run: Reconciliation, fence: int, may_go_on: Callable[[], bo
     if not lease.keep(using, run.pk, fence, scheme_of(run)):
         return
     chunks = rows_of(using, run).chunks(conf.reconcile.chunk_rows, run.position)
-    while may_go_on() and has_room(using, run):
-        portion = list(islice(chunks, CHUNKS_PER_QUESTION))
+    size = CHUNKS_PER_QUESTION[scheme_of(run)]
+    while not run.walked and may_go_on() and has_room(using, run):
+        portion = list(islice(chunks, size))
+        run.walked = len(portion) < size
         if not _keep_portion(using, run, fence, portion):
             return
         asking.ask(using, run)
-        if len(portion) < CHUNKS_PER_QUESTION:
-            return
 
 
 def has_room(using: str, run: Reconciliation) -> bool:
@@ -43,10 +44,11 @@ def _keep_portion(using: str, run: Reconciliation, fence: int, portion: Sequence
     with write_transaction(using):
         if not lease.keep(using, run.pk, fence, scheme_of(run)):
             return False
-        mine = active_runs(using).filter(pk=run.pk)
         if portion:
             run.position = portion[-1][0].end
             intervals, digests = zip(*portion, strict=True)
-            asking.add(using, run, CHUNKS, {"intervals": to_wire(intervals), "digests": to_wire(digests)})
-        mine.update(position=run.position, walked=len(portion) < CHUNKS_PER_QUESTION)
+            slices = SLICES_OF_SCHEME[scheme_of(run)]
+            body = {"intervals": to_wire(intervals), "digests": to_wire(digests), "slices": slices}
+            asking.add(using, run, CHUNKS, body)
+        active_runs(using).filter(pk=run.pk).update(position=run.position, walked=run.walked)
     return True

@@ -29,6 +29,7 @@ OURS = (
     "cqrs_deleted_diff_replica",
     "cqrs_deleted_diff_master",
     "cqrs_deleted_sync_replica",
+    "cqrs_reconcile",
 )
 
 

@@ -78,6 +78,10 @@ def _master_lines(status: Status) -> Iterator[str]:
         yield f"{one.using} to {one.queue}, {one.cqrs_id}: {counts}, oldest {one.lag_seconds:.1f} s"
     if not status.backlogs:
         yield "outbox empty"
+    for last in status.comparisons:
+        counts = f"{last.drift} rows differed, {last.remaining} of them still do"
+        when = f"{last.state} {_moment(last.started_at)}"
+        yield f"{last.using} compared with {last.queue}, {last.cqrs_id}: {when}, {counts}"
     for contact in status.contacts:
         yield f"{contact.using} to {contact.queue}: last confirmed {_moment(contact.confirmed_at)}"
         if contact.failed_at:

@@ -180,7 +180,9 @@ def _take_keys(using: str, run: Reconciliation, inquiry: Inquiry, body: Body) ->
         if mine is None:
             return
         keys = [suspect.key for suspect in suspects if suspect.key in sights]
-        waiting, now = mend.with_changes_waiting(using, model, run.queue, keys), rows.find(keys)
+        waiting = mend.with_changes_waiting(using, model, run.queue, keys)
+        now = rows.find(keys)
+        waiting |= mend.with_changes_waiting(using, model, run.queue, keys)  # what was changed between these two
         judged = (judge(one, sights[one.key], now.get(one.key)) for one in suspects if one.key in sights)
         verdicts = [one for one in judged if one is not None and one.key not in waiting]
         _note(using, mine, verdicts)

@@ -23,7 +23,9 @@ from tests.operate.conftest import aside, run
 from tests.outbox.conftest import put
 from tests.publish.conftest import broker, let_pass  # noqa: F401 (fixture)
 
-KEYS = "service roles databases backlogs contacts overfull letters silence_seconds ping_seconds problems".split()
+KEYS = (
+    "service roles databases backlogs contacts overfull comparisons letters silence_seconds ping_seconds problems"
+).split()
 BACKLOG = "using queue cqrs_id pending sent set_aside oldest_captured_at lag_seconds".split()
 CONTACT = "using queue confirmed_at probed_at rests_until failed_at failure".split()
 

@@ -17,7 +17,9 @@ class Holiday(MasterMixin, models.Model):
     name = models.CharField(max_length=20)
 
     def is_sync_instance(self) -> bool:
-        """The filter, told in Python alone."""
+        """The filter, told in Python alone; it fails on demand."""
+        if self.name == "?":
+            raise RuntimeError("nobody knows")
         return bool(self.name)
 
 

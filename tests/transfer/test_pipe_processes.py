@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,9 +24,11 @@ HEADER = "author,2026-01-01 00:00:00+00:00"
 
 
 @pytest.fixture
-def service(database: str) -> Service:
+def service(database: str) -> Iterator[Service]:
     """A service that is its own master and replica, so that one shell can run both sides."""
-    return Service(database, "memory://", {}, CQRS)
+    made = Service(database, "memory://", {}, CQRS)
+    yield made
+    made.close()
 
 
 def shell(service: Service, script: str) -> subprocess.CompletedProcess[str]:
@@ -84,23 +87,45 @@ def test_a_first_command_that_fails_is_told_by_the_others_too(database: str, ser
     assert done.stderr.count("Line 1 of the input is refused: there is none.") == 2
 
 
-@on_sqlite
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(database: str, service: Service) -> None:
-    authors(2)
-    Author.objects.all()._raw_delete(database)
+def start(service: Service, command: str) -> subprocess.Popen[str]:
+    """Start a command of ours, whose pipes are this process's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "django", "cqrs_deleted_sync_replica", "--progress"],
+        [sys.executable, "-m", "django", command],
         cwd=ROOT,
         env={**os.environ, **service.environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     service.started.append(process)
-    assert process.stdin is not None and process.stderr is not None
-    process.stdin.write(f'{HEADER.replace("2026", "2999")}\n["x", 1]\n')
+    return process
+
+
+def give(process: subprocess.Popen[str], text: str) -> None:
+    """Write to a process at once."""
+    assert process.stdin is not None
+    process.stdin.write(text)
     process.stdin.flush()
+
+
+@on_sqlite
+def test_a_list_is_answered_before_the_next_one_comes(database: str, service: Service) -> None:
+    process = start(service, "cqrs_diff_replica")
+    assert process.stdout is not None
+    for given, answer in ((HEADER, f"{HEADER},replica"), ("[[1,0]]", "[1]"), ("[[2,0],[3,0]]", "[2,3]")):
+        give(process, f"{given}\n")
+        assert process.stdout.readline() == f"{answer}\n"
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@on_sqlite
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(database: str, service: Service) -> None:
+    process = start(service, "cqrs_deleted_sync_replica")
+    give(process, f'{HEADER}\n["x", 1]\n')
+    assert process.stderr is not None
     assert process.stderr.readline() == "No PK of this model: ['x']\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

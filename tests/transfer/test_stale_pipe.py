@@ -174,3 +174,9 @@ def test_progress_is_shown_when_asked_for_and_not_among_the_lines():
     AuthorRef.objects.all().delete()
     found = run("cqrs_diff_replica", given=listed.output)
     assert "2 rows" in run("cqrs_diff_sync", "-p", given=found.output).errors
+
+
+@on_sqlite
+def test_a_row_whose_filter_fails_is_compared_and_not_forgotten():
+    Holiday.objects.bulk_create([Holiday(day=date(2026, 1, 1), name="?"), Holiday(day=date(2026, 1, 2), name="")])
+    assert run("cqrs_diff_master", "-cid", "holiday").lists == [[["2026-01-01", 0]]]

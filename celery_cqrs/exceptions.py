@@ -123,3 +123,13 @@ class BatchRefused(TransportError):
 
 class DumpRefused(CqrsError):
     """{problem}"""
+
+
+class NothingToResume(CqrsError):
+    """There is nothing to resume: no run with these arguments was stopped. Run it without --resume."""
+
+
+class SyncStalled(CqrsError):
+    """Queue {queue!r} has confirmed nothing for {seconds:.0f} s; {rows} rows wait for it. See that its worker runs (and
+    cqrs_status), then go on with --resume; or say --at-once, to capture all rows without waiting.
+    """

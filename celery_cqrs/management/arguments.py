@@ -39,3 +39,14 @@ def portion(text: str) -> int:
     if not value:
         raise ArgumentTypeError("0 rows at a time are none.")
     return value
+
+
+def rate(text: str) -> float:
+    """How many rows a second, more than none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= LONGEST_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is no number of rows a second.")
+    return value

@@ -10,8 +10,11 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database.documents import Documents
 from celery_cqrs.database.pages import pages
 from celery_cqrs.master.fields import differs_by_queue
+from celery_cqrs.master.texts import documents_of
+from celery_cqrs.serialize import key_text
 from celery_cqrs.transfer.encoders import Encoder, encoder_of
 
 INSTANCES_AT_ONCE = 1_000
@@ -45,14 +48,23 @@ def dump_pages(model: Any, using: str, size: int, queue: str | None = None) -> I
     ``queue`` decides only where CQRS_FIELDS differs by queue.
     """
     queue = queue if differs_by_queue(model) else None
-    rows, encoder = rows_for_replicas(model, using), encoder_of(model, queue)
-    if encoder is None:
-        for page in pages(rows, min(size, INSTANCES_AT_ONCE)):
-            yield _of_instances(model, page, queue)
-        return
-    for page in pages(rows, size):
-        found = result_or_error(_of_columns, page, encoder)
+    documents, encoder = documents_of(model, using), encoder_of(model, queue)
+    in_bulk = documents is not None or encoder is not None
+    for page in pages(rows_for_replicas(model, using), size if in_bulk else min(size, INSTANCES_AT_ONCE)):
+        if documents is not None:
+            found = result_or_error(_of_documents, model, page, documents)
+        elif encoder is not None:
+            found = result_or_error(_of_columns, page, encoder)
+        else:
+            found = _of_instances(model, page, queue)
         yield _of_instances(model, page, queue) if isinstance(found, Exception) else found
+
+
+def _of_documents(model: Any, page: QuerySet[Any], documents: Documents) -> Page:
+    """As the database writes them. A line break can only be where JSON has blanks."""
+    keys = [key_text(model, key) for key in page.values_list("pk", flat=True)]
+    found = documents.read(keys)
+    return Page([found[key].replace("\n", " ") for key in keys if key in found])
 
 
 def _of_columns(page: QuerySet[Any], encoder: Encoder) -> Page:

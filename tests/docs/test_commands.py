@@ -22,6 +22,7 @@ OURS = (
     "cqrs_status",
     "cqrs_bulk_dump",
     "cqrs_bulk_load",
+    "cqrs_sync",
     "cqrs_consume",
     "cqrs_diff_master",
     "cqrs_diff_replica",

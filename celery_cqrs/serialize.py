@@ -38,7 +38,7 @@ def encode_field(field: Field[Any, Any], instance: Any) -> Plain:
     if isinstance(field, JSONField):
         return json.loads(json.dumps(value, cls=field.encoder))
     if isinstance(field, FileField):
-        return str(value)
+        return None if field.null and getattr(value, "name", value) is None else str(value)
     encoded = encode_value(value)
     return field.value_to_string(instance) if encoded is NotImplemented else encoded
 

@@ -6,11 +6,13 @@ say undoes nothing: the change is captured with the error, and waits for a perso
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from celery_cqrs import conf
@@ -54,9 +56,9 @@ def previous_data(model: Any, values: tracking.Previous) -> Added:
     return NOTHING if values is None else _added("CQRS_TRACKED_FIELDS", tracking.tracked_by, model, values)
 
 
-def meta(model: Any, signal_type: SignalType, instance: Any, previous: tracking.Previous) -> Added:
+def meta(model: Any, signal_type: SignalType, instance: Any, previous: tracking.Previous, custom: Added) -> Added:
     """The meta of a change; a CQRS_SERIALIZER has its turn later."""
-    return _added("get_cqrs_meta", _meta, signal_type, instance, previous) if model.has_cqrs_meta() else NOTHING
+    return _added("get_cqrs_meta", _meta, signal_type, instance, previous, custom) if model.has_cqrs_meta() else NOTHING
 
 
 def correlation_id(signal_type: SignalType, cqrs_id: str, pk: Any, queue: str) -> Added:
@@ -67,11 +69,18 @@ def correlation_id(signal_type: SignalType, cqrs_id: str, pk: Any, queue: str) -
     return _added("correlation_function", _correlation_id, function, signal_type, cqrs_id, pk, queue)
 
 
-def _meta(signal_type: SignalType, instance: Any, previous: tracking.Previous) -> Any:
+def _meta(signal_type: SignalType, instance: Any, previous: tracking.Previous, custom: Added) -> Any:
     is_delete = signal_type is SignalType.DELETE
-    data = {"id": instance.pk} if is_delete else encode_instance(instance, instance._meta.concrete_fields)
+    data = _delete_data(instance, custom) if is_delete else encode_instance(instance, instance._meta.concrete_fields)
     known = previous if isinstance(previous, Mapping) else None
     return instance.get_cqrs_meta(instance_data=data, previous_data=known, signal_type=signal_type)
+
+
+def _delete_data(instance: Any, custom: Added) -> dict[str, Any]:
+    """What a DELETE carries, as far as memory knows: the revision that travels is the database's + 1."""
+    data = {"id": instance.pk, "cqrs_revision": instance.cqrs_revision + 1, "cqrs_updated": timezone.now().isoformat()}
+    told = None if custom.text is None else json.loads(custom.text)
+    return {**data, "custom": told} if told else data
 
 
 def _correlation_id(function: Any, *facts: Any) -> Any:

@@ -186,7 +186,7 @@ def _rows(
     pk = pk_of(model, change.instance)
     key = key_text(model, pk)
     previous = additions.previous_data(model, change.previous_data)
-    meta = additions.meta(model, signal_type, change.instance, change.previous_data)
+    meta = additions.meta(model, signal_type, change.instance, change.previous_data, change.custom)
     for queue in queues:
         correlation_id = additions.correlation_id(signal_type, model.CQRS_ID, pk, queue)
         documents = (previous, change.custom, meta, correlation_id)

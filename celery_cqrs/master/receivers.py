@@ -18,8 +18,11 @@ class MasterSignals:
 
     @classmethod
     def post_save(cls, sender: Any, *, instance: Any, using: str | None = None, **kwargs: Any) -> None:
-        """Capture ``instance``, which is in the database, once more."""
-        capture.capture_bulk(sender, [instance], using, created=bool(kwargs.get("created")))
+        """Capture ``instance``, which is in the database, once more; with ``sync`` as a SYNC, to ``queue`` or all."""
+        if kwargs.get("sync"):
+            instance.cqrs_sync(using, kwargs.get("queue"))
+        else:
+            capture.capture_bulk(sender, [instance], using, created=bool(kwargs.get("created")))
 
     @classmethod
     def post_delete(cls, sender: Any, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.db.models import Model
+from django.db.models.fields.files import FieldFile
 from django.db.models.signals import pre_save
 from model_utils import FieldTracker
 from model_utils.tracker import FieldInstanceTracker
@@ -31,7 +32,7 @@ class _InstanceTracker(FieldInstanceTracker):
     def created(self, has_key: bool) -> dict[str, None]:
         """None for each tracked field that has a value, as a creation reports it; keys only if it came with one."""
         loaded = set(self.fields) - self.deferred_fields
-        held = [self._field(name) for name in self.fields if name in loaded and self.get_field_value(name) is not None]
+        held = [self._field(name) for name in self.fields if name in loaded and _is_value(self.get_field_value(name))]
         return {field.name: None for field in held if has_key or not _is_key(field)}
 
     def current_by_name(self) -> dict[str, Any]:
@@ -73,6 +74,10 @@ def track(model: Any) -> None:
     tracker.names = frozenset(names)
     model.add_to_class(TRACKER, tracker)
     tracker.finalize_class(model)
+
+
+def _is_value(value: Any) -> bool:
+    return value is not None and (bool(value) or not isinstance(value, FieldFile))
 
 
 def _is_key(field: Any) -> bool:

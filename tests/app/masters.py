@@ -45,6 +45,7 @@ class Remark(MasterMixin, models.Model):
     rank = models.IntegerField(default=0)
     said_at = models.DateTimeField(null=True)
     touched_at = models.DateTimeField(auto_now=True)
+    sketch = models.FileField(null=True)
     prices = models.JSONField(default=dict, encoder=MoneyEncoder)
     answers = models.ForeignKey("self", models.CASCADE, null=True)
     content_type = models.ForeignKey(ContentType, models.CASCADE, null=True, db_constraint=False)

@@ -55,12 +55,16 @@ def test_the_meta_function_of_the_settings_serves_the_other_models(uncommitted, 
     assert metas() == [{"who": "me"}] * 2
 
 
-def test_meta_of_a_deletion_is_made_from_the_key_alone(uncommitted, asked):
+def test_meta_of_a_deletion_is_made_from_what_memory_knows_of_it(uncommitted, asked, monkeypatch):
+    monkeypatch.setattr(Author, "get_custom_cqrs_delete_data", lambda self: {"why": "old"})
     author = Author.objects.create(name="Ann")
     key = author.pk
     asked.clear()
     author.delete()
-    assert asked[0][1]["instance_data"] == {"id": key} and str(asked[0][1]["signal_type"]) == "DELETE"
+    ((_, keywords),) = asked
+    data = keywords["instance_data"]
+    assert (data["id"], data["cqrs_revision"], data["custom"]) == (key, 1, {"why": "old"})
+    assert isinstance(data["cqrs_updated"], str) and str(keywords["signal_type"]) == "DELETE"
 
 
 def test_meta_is_made_once_for_all_queues(uncommitted, asked, configure):

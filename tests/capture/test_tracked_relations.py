@@ -64,6 +64,16 @@ def test_an_expression_that_memory_still_holds_is_told_as_unknown(uncommitted):
     assert [told["rank"] for told in previous_values()] == [1, None]
 
 
+def test_a_file_is_told_by_its_name_and_not_where_there_was_none(uncommitted):
+    made = remark()
+    for name in ("owl.png", "cat.png"):
+        made.sketch = name
+        made.save()
+    Remark.objects.create(sketch="dog.png")
+    assert previous_values()[1]["sketch"] == "owl.png" and previous_values()[2]["sketch"] is None
+    assert previous_values()[0]["sketch"] in ("", None)
+
+
 def test_times_are_told_as_they_travel(uncommitted):
     made = remark(said_at=SAID_AT)
     made.said_at = None

@@ -69,6 +69,13 @@ def test_rows_of_any_values_arrive_unharmed(database, rows):
     assert_replica_equals_master()
 
 
+def test_no_file_and_a_file_without_a_name_are_told_apart(database):
+    first, second = Specimen.objects.create(), Specimen.objects.create()
+    Specimen.objects.filter(pk=first.pk).update(document=None)
+    told = [Specimen.objects.get(pk=one.pk).to_cqrs_dict()["document"] for one in (first, second)]
+    assert told == [None, ""]
+
+
 def test_a_foreign_key_to_something_else_than_the_primary_key_arrives(database):
     first = Specimen.objects.create()
     Specimen.objects.create(twin=first)

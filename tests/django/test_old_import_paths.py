@@ -64,6 +64,17 @@ def test_the_old_receivers_capture_by_hand(receiver: str) -> None:
     assert AuthorRef.objects.get().name == "Bea"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_old_receiver_of_saves_sends_a_sync_when_asked() -> None:
+    from celery_cqrs.dj_cqrs.signals import MasterSignals
+    from tests.app.models import Author
+
+    ann = Author.objects.create(name="Ann")
+    testing.deliver()
+    MasterSignals.post_save(Author, instance=ann, using="default", sync=True, queue="replica")
+    assert [one["signal_type"] for one in testing.sent_messages("replica")] == ["SYNC"]
+
+
 def test_the_old_registry_of_signals_registers_a_model() -> None:
     from celery_cqrs.dj_cqrs.signals import MasterSignals
     from tests.app.models import Author

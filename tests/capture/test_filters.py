@@ -1,11 +1,16 @@
 """is_sync_instance and CQRS_PRODUCE: what is not sent still counts."""
 
+from io import StringIO
+
 import pytest
-from django.db import transaction
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from celery_cqrs import testing
 from celery_cqrs.exceptions import SettingRefused
 from celery_cqrs.master.drain import drain_all
+from tests.app.keyed import Grade
 from tests.app.models import Author, Box, BoxRef, Shelf
 from tests.capture.conftest import captured, carry_to_replica, forget_captured, graves, stored_revision
 
@@ -124,6 +129,15 @@ def test_a_filtered_row_is_not_synced(shelf):
     box = Box.objects.create(shelf=shelf, label="-a")
     box.cqrs_sync()
     assert captured() == []
+
+
+def test_a_filter_that_is_told_in_sql_as_well_chooses_the_rows_in_the_database(uncommitted, tmp_path):
+    for mark, is_open in ((1, True), (2, False), (3, True)):
+        Grade.objects.create(mark=mark, is_open=is_open)
+    with CaptureQueriesContext(connections[uncommitted]) as queries:
+        call_command("cqrs_bulk_dump", "--cqrs-id", "grade", "--output", str(tmp_path / "grade"), stdout=StringIO())
+    assert len((tmp_path / "grade").read_text().splitlines()) == 1 + 2
+    assert any("WHERE" in one["sql"] and "is_open" in one["sql"].split("WHERE")[1] for one in queries)
 
 
 def test_a_row_that_leaves_the_filter_before_it_is_published_is_not_sent(shelf, uncommitted):

@@ -7,9 +7,7 @@ import pytest
 
 from celery_cqrs.models import Outbox
 from tests.app.models import Beacon
-from tests.conftest import on_sqlite
 
-pytestmark = on_sqlite
 BYTES_PER_KEY = 100
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -14,9 +14,8 @@ from celery_cqrs import testing
 from celery_cqrs.models import Outbox
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef, Box, Shelf
-from tests.conftest import on_database
 
-pytestmark = on_database("default", server=False)
+pytestmark = pytest.mark.usefixtures("database")
 LABEL = "Synchronize selected authors via CQRS"
 
 
@@ -41,7 +40,7 @@ def said(answer: Any) -> list[str]:
 
 
 @pytest.fixture
-def authors() -> list[Author]:
+def authors(database: str) -> list[Author]:
     """Three that have arrived."""
     made = [Author.objects.create(name=name) for name in ("Ann", "Bea", "Cyd")]
     testing.deliver()
@@ -58,8 +57,8 @@ def test_the_chosen_rows_are_sent_again(authors: list[Author]) -> None:
     assert said(answer) == ["2 successfully captured; the replicas get them in a moment."]
 
 
-def test_all_rows_are_captured_by_one_statement_and_travel_in_one_batch(authors: list[Author]) -> None:
-    with CaptureQueriesContext(connection) as queries:
+def test_all_rows_are_captured_by_one_statement_and_travel_in_one_batch(database: str, authors: list[Author]) -> None:
+    with CaptureQueriesContext(connections[database]) as queries:
         choose(person("view_author", "change_author"), Author, authors)
     inserts = [one["sql"] for one in queries if "celery_cqrs_outbox" in one["sql"] and "INSERT" in one["sql"]]
     assert len(inserts) == 1

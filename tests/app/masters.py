@@ -45,7 +45,6 @@ class Remark(MasterMixin, models.Model):
     rank = models.IntegerField(default=0)
     said_at = models.DateTimeField(null=True)
     touched_at = models.DateTimeField(auto_now=True)
-    sketch = models.FileField(null=True)
     prices = models.JSONField(default=dict, encoder=MoneyEncoder)
     answers = models.ForeignKey("self", models.CASCADE, null=True)
     content_type = models.ForeignKey(ContentType, models.CASCADE, null=True, db_constraint=False)
@@ -59,12 +58,14 @@ class Account(MasterMixin, models.Model):
     """Serialized by Django REST framework."""
 
     CQRS_ID = "account"
+    CQRS_TRACKED_FIELDS = ("portrait",)
     CQRS_SERIALIZER = "tests.app.rest.AccountSerializer"
 
     name = models.CharField(max_length=20)
     opened = models.DateField(default=datetime.date(2026, 1, 2))
     balance = models.DecimalField(max_digits=10, decimal_places=2, default=0)
     partner = models.ForeignKey("self", models.SET_NULL, null=True)
+    portrait = models.FileField(null=True)
 
 
 class Category(MPTTModel, RawMasterMixin):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from django.db.models import F
 
-from tests.app.masters import Money, Remark, Tag
+from tests.app.masters import Account, Money, Remark, Tag
 from tests.app.models import Author
 from tests.capture.conftest import captured, forget_captured, previous_values
 
@@ -64,14 +64,15 @@ def test_an_expression_that_memory_still_holds_is_told_as_unknown(uncommitted):
     assert [told["rank"] for told in previous_values()] == [1, None]
 
 
-def test_a_file_is_told_by_its_name_and_not_where_there_was_none(uncommitted):
-    made = remark()
+def test_a_file_is_told_by_its_name_and_not_where_there_is_none(uncommitted):
+    account = Account.objects.create(name="Ann")
     for name in ("owl.png", "cat.png"):
-        made.sketch = name
-        made.save()
-    Remark.objects.create(sketch="dog.png")
-    assert previous_values()[1]["sketch"] == "owl.png" and previous_values()[2]["sketch"] is None
-    assert previous_values()[0]["sketch"] in ("", None)
+        account.portrait = name
+        account.save()
+    Account.objects.create(name="Bea", portrait="dog.png")
+    created, first, second, other = previous_values()
+    assert created == {} and second == {"portrait": "owl.png"} and other == {"portrait": None}
+    assert first["portrait"] in ("", None)
 
 
 def test_times_are_told_as_they_travel(uncommitted):

@@ -19,9 +19,9 @@ from celery_cqrs.reconcile import asking, mend, runs
 from celery_cqrs.reconcile.bodies import digests_of, intervals_of, rows_of, sights_of, to_wire
 from celery_cqrs.reconcile.closer import digests_of_slices, slices_of
 from celery_cqrs.reconcile.columns import columns_of_master
-from celery_cqrs.reconcile.digest import Digest, Interval
+from celery_cqrs.reconcile.digest import Digest, Interval, from_position
 from celery_cqrs.reconcile.judge import Drift, Suspect, Verdict, judge
-from celery_cqrs.reconcile.rows import Rows, RowState, from_position
+from celery_cqrs.reconcile.rows import Rows, RowState
 from celery_cqrs.reconcile.wire import CHUNKS, FAILED, HELLO, KEYS, ROWS
 from celery_cqrs.registry import MasterRegistry
 

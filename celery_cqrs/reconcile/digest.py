@@ -1,20 +1,27 @@
-"""What both sides compare: positions of rows, intervals of positions, and digests that add up.
+"""What both sides compare: positions of rows, intervals of positions, and digests of the rows in them.
 
 A position is a whole number that both sides compute alike from the key: the key itself where it is one on both sides
 (scheme "key"), else the first 32 bits of the md5 of its canonical text (scheme "hash").
+
+A row is a line, ``key:revision`` or ``key:revision:hash of the content``. In the scheme "key" the lines of an interval
+are hashed as one list, in the order of their keys, since a hash for each would cost three times as much. Keys of other
+kinds have no order that all databases agree on: there each line is hashed by itself, and the parts of the hashes are
+added up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import md5
-from itertools import pairwise
+from itertools import islice, pairwise
 
 KEY, HASH = "key", "hash"
 """The two schemes of positions."""
 POSITIONS = 2**32
 """Of the scheme "hash": 0 ≤ position < POSITIONS."""
+PORTION_ROWS = 20_000
+"""The longest list of lines that is hashed as one; more are hashed portion by portion, and the parts added up."""
 SLICES = 64
 OPEN_WIDTH = 1_024
 """Positions in a slice of an interval that has no end, or no start."""
@@ -22,7 +29,7 @@ OPEN_WIDTH = 1_024
 
 @dataclass(frozen=True)
 class Digest:
-    """How many rows there are, and the sums of two parts of their hashes; digests of parts add up to the whole's."""
+    """How many rows there are, and two parts of their hash (or the sums of these parts)."""
 
     count: int = 0
     low: int = 0
@@ -66,11 +73,33 @@ def _bounds(interval: Interval, number: int) -> Iterator[int | None]:
     yield end
 
 
-def digest_of(key: str, revision: int, content: str | None = None) -> Digest:
-    """The digest of one row: of the md5 of ``key:revision`` or ``key:revision:content``, all canonical texts."""
-    text = f"{key}:{revision}" if content is None else f"{key}:{revision}:{content}"
-    hashed = hash_of(text)
-    return Digest(1, int(hashed[:8], 16), int(hashed[8:16], 16))
+def from_position(intervals: Iterable[Interval], position: int) -> list[Interval]:
+    """What is left of ``intervals`` from ``position`` on."""
+    left = [one for one in intervals if one.end is None or position < one.end]
+    return [Interval(position, one.end) if one.start is None or one.start < position else one for one in left]
+
+
+def line_of(key: str, revision: int, content: str | None = None) -> str:
+    """The line of a row; ``key`` and ``content`` are canonical texts."""
+    return f"{key}:{revision}" if content is None else f"{key}:{revision}:{hash_of(content)}"
+
+
+def digest_of_list(lines: Iterable[str]) -> Digest:
+    """The digest of rows in the order of their whole keys."""
+    left, total = iter(lines), ZERO
+    while portion := list(islice(left, PORTION_ROWS)):
+        total += digest_of_hash(len(portion), hash_of(",".join(portion)))
+    return total
+
+
+def digest_of_line(line: str) -> Digest:
+    """The digest of one row by itself."""
+    return digest_of_hash(1, hash_of(line))
+
+
+def digest_of_hash(count: int, hashed: str | None) -> Digest:
+    """The digest of ``count`` rows with this hash together."""
+    return Digest(count, int(hashed[:8], 16), int(hashed[8:16], 16)) if hashed else ZERO
 
 
 def position_of(key: str) -> int:

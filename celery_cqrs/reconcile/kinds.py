@@ -38,6 +38,8 @@ NAMES: dict[type, str] = {
 }
 CONVERSIONS = ("from_db_value", "to_python", "get_prep_value", "get_db_prep_value", "value_from_object")
 """A class that overrides one of them may hold its values another way than the class that it inherits from."""
+WITH_LENGTH = (TEXT, "json", "other")
+"""Kinds whose texts may contain a comma: their length in bytes comes first."""
 SQLITE_DIGITS = 15
 """SQLite keeps decimals as floats."""
 
@@ -99,6 +101,13 @@ def text_maker(field: Any, kind: str) -> Callable[[Any], str | None]:
     return lambda value: None if value is None else make(value)
 
 
+def framed(text: str | None, kind: str) -> str:
+    """A canonical text with an end, so that the texts of several columns can follow each other."""
+    if text is None:
+        return "~,"
+    return f"{len(text.encode('utf-8', 'surrogatepass'))}:{text}," if kind.startswith(WITH_LENGTH) else f"{text},"
+
+
 def _text_on_wire(field: Any, kind: str) -> Callable[[Any], str | None]:
     def make(value: Any) -> str | None:
         plain = encode_field(field, SimpleNamespace(**{field.attname: value}))
@@ -131,8 +140,9 @@ def number_text(value: int | float) -> str:
     return f"{'-' if sign else ''}{kept}e{int(exponent) + zeros}" if kept else "0"
 
 
-def _decimal(value: Any) -> str:
-    text = format(Decimal(value), "f")
+def decimal_text(value: Decimal) -> str:
+    """1.5, 1.50 and 1.500 alike."""
+    text = format(value, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
 
@@ -150,7 +160,7 @@ MAKERS: dict[str, Callable[[Any], str]] = {
     "date": lambda value: str(value.isoformat()),
     "moment": _moment,
     "time": lambda value: str(value.isoformat("microseconds")),
-    "decimal": _decimal,
+    "decimal": decimal_text,
     "float": lambda value: repr(value + 0.0),
     "span": lambda value: str(value // datetime.timedelta(microseconds=1)),
     "binary": lambda value: bytes(value).hex(),

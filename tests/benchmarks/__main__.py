@@ -83,11 +83,12 @@ def _measured(figure: Figure, place: Arena, broker: str, options: argparse.Names
     name = f"{figure.name}_{broker}" if len(figure.brokers) > 1 else figure.name
     rows = {side: max(LEAST_ROWS, int(count * options.share)) for side, count in figure.rows.items()}
     try:
-        turns = take_turns(figure.measures(place, rows), options.turns, lambda text: _say(f"{name}: {text}"))
+        turns = min(options.turns, figure.turns)
+        taken = take_turns(figure.measures(place, rows), turns, lambda text: _say(f"{name}: {text}"))
     except (RunInvalid, CommandFailed) as error:
         _say(f"{name}: INVALID: {error}")
         return Result(figure, name, rows, None, str(error))
-    return Result(figure, name, rows, turns)
+    return Result(figure, name, rows, taken)
 
 
 def _say(text: str) -> None:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from tests.benchmarks.apply import backlog
 from tests.benchmarks.arena import Arena
-from tests.benchmarks.end_to_end import end_to_end
+from tests.benchmarks.end_to_end import end_to_end, growth
+from tests.benchmarks.latency import latency, single
+from tests.benchmarks.memory import memory
 from tests.benchmarks.turns import Measure
 from tests.benchmarks.write import writing
 
 Measures = Mapping[str, Measure]
 BROKERS = ("redis", "rabbitmq")
+REDIS, RABBITMQ = BROKERS[:1], BROKERS[1:]
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,24 @@ class Figure:
     rows: Mapping[str, int]
     target: Target
     brokers: tuple[str, ...] = BROKERS
+    turns: int = 2
+    """At most so many, so that all of it takes no longer than half an hour."""
 
 
 BACKLOG = {"ours": 100_000, "theirs": 5_000, "limit": 100_000}
 TWICE = {"ours": 100_000, "theirs": 8_000, "limit": 100_000}
 HOOKS = {"ours": 10_000, "theirs": 5_000, "limit": 20_000}
 CREATED = {"ours": 10_000, "theirs": 2_000, "limit": 10_000}
-CHAIN = {"ours": 50_000, "theirs": 3_000, "limit": 20_000}
+CHAIN = {"ours": 200_000, "theirs": 3_000, "limit": 20_000}
+SINGLE = {"ours": 5_000, "theirs": 2_000, "limit": 2_000}
+WAITED = {"ours": 6_000, "theirs": 6_000, "limit": 500}
 SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
 
 FIGURES = (
     Figure("apply_backlog", "rows/s", backlog(), BACKLOG, Target(50, "theirs")),
-    Figure("apply_backlog_threads", "rows/s", backlog(threads=2), BACKLOG, Target(50, "theirs")),
+    Figure("apply_backlog_threads", "rows/s", backlog(threads=2), BACKLOG, Target(50, "theirs"), RABBITMQ, turns=1),
     Figure("apply_backlog_2", "rows/s", backlog(processes=2), TWICE, Target(50, "theirs")),
-    Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs")),
+    Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs"), REDIS),
     Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit")),
     *(
         Figure(f"{name}_{mode}", "ms", writing(way, mode=mode), SAVED, Target(times, "limit", at_most=True))
@@ -67,4 +74,18 @@ FIGURES = (
         )
     ),
     Figure("end_to_end_bulk", "rows/s", end_to_end, CHAIN, Target(10_000)),
+    Figure("end_to_end_single", "rows/s", single, SINGLE, Target(3, "theirs")),
+    *(
+        Figure(f"latency_{mode}_p{percent}", "ms", latency(mode, percent), WAITED, Target(1.5, "theirs", True), turns=1)
+        for mode in ("commit", "relay")
+        for percent in (50, 99)
+    ),
+    *(
+        Figure(f"growth_{rows}", "rows/s", growth, {"ours": rows}, Target(10_000), REDIS, turns=1)
+        for rows in (1_000, 10_000, 100_000, 1_000_000)
+    ),
+    *(
+        Figure(f"memory_{role}", "MB", memory(role), {"ours": 1_000_000}, Target(1, "limit", True), REDIS, turns=1)
+        for role in ("worker", "relay", "confirm")
+    ),
 )

@@ -40,16 +40,19 @@ class Result:
     error: str = ""
 
     @property
-    def ratio(self) -> float:
-        """Median by median, ours to theirs."""
-        assert self.turns is not None
-        return self.turns.runs["ours"].median / self.turns.runs["theirs"].median
+    def ratio(self) -> float | None:
+        """Median by median, ours to theirs; None where theirs was not measured."""
+        return self._to("theirs")
 
     @property
-    def of_limit(self) -> float:
+    def of_limit(self) -> float | None:
         """The same to the limit."""
+        return self._to("limit")
+
+    def _to(self, other: str) -> float | None:
         assert self.turns is not None
-        return self.turns.runs["ours"].median / self.turns.runs["limit"].median
+        runs = self.turns.runs
+        return runs["ours"].median / runs[other].median if other in runs else None
 
     @property
     def is_met(self) -> bool:
@@ -63,16 +66,17 @@ class Result:
         """The entry of build/bench.json."""
         if self.turns is None:
             return {"invalid": self.error}
+        runs = self.turns.runs
         return {
-            **{side: round(self.turns.runs[side].median, 3) for side in SIDES},
-            "ratio": round(self.ratio, 2),
-            "of_limit": round(self.of_limit, 2),
+            **{side: round(runs[side].median, 3) if side in runs else None for side in SIDES},
+            "ratio": None if self.ratio is None else round(self.ratio, 2),
+            "of_limit": None if self.of_limit is None else round(self.of_limit, 2),
             "target": str(self.figure.target),
             "met": self.is_met,
             "unit": self.figure.unit,
             "rows": dict(self.rows),
-            "runs": {side: [round(value, 3) for value in self.turns.runs[side].values] for side in SIDES},
-            "cpu_us": {side: cpu and round(cpu, 1) for side in SIDES if (cpu := self.turns.runs[side].cpu_us)},
+            "runs": {side: [round(value, 3) for value in run.values] for side, run in runs.items()},
+            "cpu_us": {side: round(run.cpu_us, 1) for side, run in runs.items() if run.cpu_us},
             "load": self.turns.loads,
         }
 
@@ -81,9 +85,11 @@ class Result:
         """The line of the table."""
         if self.turns is None:
             return f"{self.name:<26} INVALID: {self.error}"
-        cells = [_cell(self.turns.runs[side]) for side in SIDES]
-        numbers = [f"{self.ratio:.1f}", f"{self.of_limit:.2f}", str(self.figure.target), "yes" if self.is_met else "no"]
-        times = [f"{self.turns.runs[side].cpu_us or 0:,.0f}" for side in ("ours", "theirs")]
+        runs = self.turns.runs
+        cells = [_cell(runs[side]) if side in runs else "–" for side in SIDES]
+        ratios = [f"{self.ratio:.1f}" if self.ratio else "–", f"{self.of_limit:.2f}" if self.of_limit else "–"]
+        numbers = [*ratios, str(self.figure.target), "yes" if self.is_met else "no"]
+        times = [f"{runs[side].cpu_us or 0:,.0f}" if side in runs else "–" for side in ("ours", "theirs")]
         return row(self.name, *cells, self.figure.unit, *numbers, *times, f"{max(self.turns.loads):g}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -114,5 +114,5 @@ class Side(ABC):
             yield process.pid
 
     @abstractmethod
-    def whole_chain(self) -> AbstractContextManager[object]:
-        """All processes that a change needs on its way from master to replica and, with us, back."""
+    def whole_chain(self, mode: str = "relay") -> AbstractContextManager[Mapping[str, int]]:
+        """All processes that a change needs on its way from master to replica and, with us, back: role → group."""

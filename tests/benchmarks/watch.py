@@ -65,10 +65,10 @@ def watch(side: Side, rows: int, worker: int) -> Span:
     return Span(rows - at_start, seconds, cpu)
 
 
-def look(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def look(condition: Callable[[], bool], seconds: float, what: str, every_seconds: float = LOOK_SECONDS) -> None:
     """Look until it holds. Raises RunInvalid when it takes longer."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise RunInvalid(f"waited {seconds:.0f} s in vain for {what}")
-        pace(time.monotonic() + LOOK_SECONDS)
+        pace(time.monotonic() + every_seconds)

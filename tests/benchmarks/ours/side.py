@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from celery import Celery
@@ -48,14 +48,15 @@ class Ours(Side):
         return len(self.waiting)
 
     @contextmanager
-    def whole_chain(self) -> Iterator[None]:
-        relay = [self.python, "-m", "django", "cqrs_relay"]
-        with (
-            self.worker("replica", 1),
-            self.running("master", self.argv_on(self.queues.master_name, 1), "master"),
-            self.running("relay", relay, "master"),
-        ):
-            yield
+    def whole_chain(self, mode: str = "relay") -> Iterator[Mapping[str, int]]:
+        commands = {"confirm": self.argv_on(self.queues.master_name, 1)}
+        if mode == "relay":
+            commands["relay"] = [self.python, "-m", "django", "cqrs_relay"]
+        with ExitStack() as running, self.worker("replica", 1) as worker:
+            groups = {
+                name: running.enter_context(self.running(name, argv, "master")) for name, argv in commands.items()
+            }
+            yield {"worker": worker, **groups}
 
 
 def _ids(payload: dict[str, list[dict[str, list[int]]]]) -> Iterator[int]:

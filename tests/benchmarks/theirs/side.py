@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Theirs(Side):
         return 0
 
     @contextmanager
-    def whole_chain(self) -> Iterator[None]:
+    def whole_chain(self, mode: str = "relay") -> Iterator[Mapping[str, int]]:
         self.python_module("tests.benchmarks.binding", role="master")
-        with self.worker("replica", 1):
-            yield
+        with self.worker("replica", 1) as worker:
+            yield {"worker": worker}

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from django.db.models.signals import pre_delete
 
+from celery_cqrs import signals
 from celery_cqrs.models import Letter, Outbox, Tombstone
 from tests.app.keyed import Grade, GradeRef, Holiday, HolidayRef
 from tests.app.models import Author, AuthorRef, Box, BoxRef, Plate, PlateRef, Product, ProductRef, Shelf, ShelfRef
@@ -131,6 +132,22 @@ def test_a_row_that_has_begun_a_new_life_meanwhile_is_left_alone():
     assert "0 instance(s) deleted" in done.output
     assert f"PK left alone, changed since it was read: [{pk}]" in done.errors
     assert AuthorRef.objects.get().name == "Anew"
+
+
+def test_a_change_that_comes_in_this_very_moment_is_kept_by_the_guard():
+    (ann,) = authors("Ann")
+    delete_unseen(ann)
+    found = run("cqrs_deleted_diff_master", given=run("cqrs_deleted_diff_replica", "-cid", "author").output)
+
+    def be_quicker(sender, **_):
+        AuthorRef.objects.update(cqrs_revision=1)
+
+    signals.path_chosen.connect(be_quicker, AuthorRef)
+    done = run("cqrs_deleted_sync_replica", given=found.output)
+    signals.path_chosen.disconnect(be_quicker, AuthorRef)
+    assert f"PK left alone, changed since it was read: [{ann.pk}]" in done.errors
+    assert AuthorRef.objects.exists()
+    assert not Tombstone.objects.filter(side=Tombstone.REPLICA).exists()
 
 
 def test_a_new_life_after_the_deletion_is_applied():

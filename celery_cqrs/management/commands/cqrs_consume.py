@@ -7,10 +7,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from celery_cqrs.exceptions import CeleryAppNotFound
 from celery_cqrs.management.arguments import portion, seconds
-from celery_cqrs.management.pipes import ending_well
 from celery_cqrs.management.worker import Reloader, become, refuse_a_part, worker_command
 
 
@@ -45,10 +45,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Start it, and stay in its place or beside it."""
-        with ending_well(self.stdout, "Start it again."):
-            refuse_a_part(options["cqrs_id"])
+        refuse_a_part(options["cqrs_id"])
+        try:
             command = worker_command(options["workers"], options["verbosity"])
-            if not options["reload"]:
-                become(command)
-            ignored = [Path(path).resolve() for path in options["ignore_paths"].split(",") if path]
-            sys.exit(Reloader(command, ignored, options["sigint_timeout"], options["sigkill_timeout"]).run())
+        except CeleryAppNotFound as error:
+            raise CommandError(str(error)) from error
+        if not options["reload"]:
+            become(command)
+        ignored = [Path(path).resolve() for path in options["ignore_paths"].split(",") if path]
+        sys.exit(Reloader(command, ignored, options["sigint_timeout"], options["sigkill_timeout"]).run())

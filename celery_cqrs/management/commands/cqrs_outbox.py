@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 from django.db.models import QuerySet
 
 from celery_cqrs import conf
 from celery_cqrs.database import tables
 from celery_cqrs.management.arguments import count, row_id, seconds
+from celery_cqrs.management.pipes import ending_well
+from celery_cqrs.management.progress import UNREADABLE
 from celery_cqrs.master.choice import STATES, Choice, Done, count_rows, drop_rows, find_rows, retry_rows, state_of
 from celery_cqrs.models import Outbox
 from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import to_plain
 
 LISTED = 100
-UNREADABLE = 2
-"""The exit code when a database is away; other refusals end with 1."""
-
 FLAGS_OF = {"json": "list", "all": "drop", "yes": "drop"}
 SHOWN = ("queue", "cqrs_id", "signal_type", "revision", "attempts", "captured_at", "available_at", "sent_at", "error")
 QUESTION = "Delete {} changes that their replicas have not confirmed? They will never arrive. [yes/no] "
@@ -56,16 +53,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         """Choose the rows, then do it."""
         work = {"list": self._list, "retry": self._retry, "drop": self._drop}[action]
-        try:
+        with ending_well(self.stdout, "What was done stays so; run it again for the rest."):
             refuse_strange_flags(action, options)
             work(choose_rows(options), options)
-            self.stdout.flush()
-        except Error as error:
-            raise CommandError(
-                f"A database went away: {' '.join(str(error).split())}", returncode=UNREADABLE
-            ) from error
-        except BrokenPipeError:  # "| head" has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _list(self, rows: Rows, options: dict[str, Any]) -> None:
         limit = LISTED if options["limit"] is None else options["limit"]

@@ -34,9 +34,13 @@ NO_LIBRARY = 'To reload, the package watchfiles is needed. Install it: pip insta
 
 
 def worker_command(workers: int, verbosity: int) -> list[str]:
-    """The command line of the worker for this service's queue. Raises CeleryAppNotFound."""
+    """The command line of the worker for this service's queue. Raises CeleryAppNotFound.
+
+    It has a name of its own: RabbitMQ refuses a second worker of the same one on a host.
+    """
     level = ["--loglevel", LEVELS[verbosity]] if verbosity in LEVELS else []
-    place = ["-A", app_path(), "worker", "-Q", conf.service.queue]
+    queue = conf.service.queue
+    place = ["-A", app_path(), "worker", "-n", f"{queue}-{os.getpid()}@%h", "-Q", queue]
     return [sys.executable, "-m", "celery", *place, "--concurrency", str(workers), *level]
 
 

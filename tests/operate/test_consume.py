@@ -134,7 +134,8 @@ def test_a_worker_that_cannot_start_waits_for_better_code_and_hands_on_its_exit_
 
 
 def test_the_worker_runs_for_the_queue_of_the_service_with_the_app_of_the_settings() -> None:
-    assert worker_command(4, 1)[2:] == "celery -A tests.app.celery:app worker -Q replica --concurrency 4".split()
+    command = f"celery -A tests.app.celery:app worker -n replica-{os.getpid()}@%h -Q replica --concurrency 4"
+    assert worker_command(4, 1)[2:] == command.split()
     assert worker_command(1, 3)[-2:] == ["--loglevel", "DEBUG"]
 
 

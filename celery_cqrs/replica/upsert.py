@@ -7,7 +7,7 @@ worker may write the same key meanwhile: locks of models are shared among those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,9 @@ from django.db.models.sql import InsertQuery
 from celery_cqrs.message import Message
 from celery_cqrs.replica import columns
 from celery_cqrs.replica.mapping import by_attribute, map_data
+
+Statement = tuple[str, Any]
+"""SQL and its parameters."""
 
 
 def upsert(model: Any, using: str, messages: Sequence[Message], *, sync: bool) -> None:
@@ -29,10 +32,19 @@ def upsert(model: Any, using: str, messages: Sequence[Message], *, sync: bool) -
 
 def upsert_data(model: Any, using: str, data: Sequence[Mapping[str, Any]], *, sync: bool) -> int:
     """The same for the data of messages. Returns how many rows were written; MariaDB and MySQL cannot tell."""
-    connection = connections[using]
+    return execute(using, _statements(model, connections[using], data, sync))
+
+
+def prepare(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], *, sync: bool) -> list[Statement]:
+    """The statements that ``upsert_data`` executes. Raises MappingFailed."""
+    return list(_statements(model, connection, data, sync))
+
+
+def execute(using: str, statements: Iterable[Statement]) -> int:
+    """Execute what is prepared; returns how many rows were written."""
     written = 0
-    for sql, parameters in _statements(model, connection, data, sync):
-        with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
+        for sql, parameters in statements:
             cursor.execute(sql, parameters)
             written += cursor.rowcount
     return written

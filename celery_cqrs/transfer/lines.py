@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -40,10 +41,24 @@ def skip_lines(source: Source, last: int) -> None:
 
 
 def portions(source: Source, size: int) -> Iterator[list[Line]]:
-    """The rows that are left, ``size`` at a time. Raises DumpRefused where the file ends in the middle of a row."""
+    """The rows that are left, ``size`` at a time; while those of a file are written, a thread reads the next ones.
+
+    Raises DumpRefused where the file ends in the middle of a row.
+    """
     lines = _lines(source)
-    while portion := list(islice(lines, size)):
-        yield portion
+    if source.size is None:  # a thread that waits for a pipe could not be stopped
+        while portion := _take(lines, size):
+            yield portion
+        return
+    with ThreadPoolExecutor(1, "celery_cqrs-dump") as thread:
+        ahead = thread.submit(_take, lines, size)
+        while portion := ahead.result():
+            ahead = thread.submit(_take, lines, size)
+            yield portion
+
+
+def _take(lines: Iterator[Line], size: int) -> list[Line]:
+    return list(islice(lines, size))
 
 
 def _lines(source: Source) -> Iterator[Line]:

@@ -6,9 +6,12 @@ whole goes the way of messages, which find the bad row and spare its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import connections, transaction
@@ -25,7 +28,7 @@ from celery_cqrs.replica.apply import Failed, Terms, attempt_hooks, write_togeth
 from celery_cqrs.replica.mapping import map_key, primary_key_in
 from celery_cqrs.replica.parents import Missing, why_orphaned
 from celery_cqrs.replica.path import choose
-from celery_cqrs.replica.upsert import upsert_data
+from celery_cqrs.replica.upsert import Statement, execute, prepare
 from celery_cqrs.transfer.lines import Line
 
 ROWS_PER_STATEMENT = 1_000
@@ -103,11 +106,23 @@ def _may_go_at_once(model: Any, using: str) -> bool:
 
 def _write_at_once(model: Any, using: str, lines: Sequence[Line]) -> Written:
     living = _without_deleted(model, using, [line.data for line in lines])
-    loaded = 0
-    with transaction.atomic(using=using):
-        for start in range(0, len(living), ROWS_PER_STATEMENT):
-            loaded += upsert_data(model, using, living[start : start + ROWS_PER_STATEMENT], sync=False)
+    parts = [living[start : start + ROWS_PER_STATEMENT] for start in range(0, len(living), ROWS_PER_STATEMENT)]
+    with transaction.atomic(using=using), _prepared(model, connections[using], parts) as prepared:
+        loaded = sum(execute(using, statements) for statements in prepared)
     return Written(loaded, len(living) - loaded, len(lines) - len(living))
+
+
+@contextmanager
+def _prepared(
+    model: Any, connection: Any, parts: Sequence[list[dict[str, Any]]]
+) -> Iterator[Iterable[list[Statement]]]:
+    """The statements of each part; while PostgreSQL executes one, a thread makes the next."""
+    make = partial(prepare, model, connection, sync=False)
+    if connection.vendor != "postgresql":
+        yield map(make, parts)
+        return
+    with ThreadPoolExecutor(1, "celery_cqrs-load") as thread:
+        yield thread.map(make, parts)
 
 
 def _without_deleted(model: Any, using: str, data: list[dict[str, Any]]) -> list[dict[str, Any]]:

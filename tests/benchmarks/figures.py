@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.benchmarks.apply import backlog
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.end_to_end import end_to_end, growth
+from tests.benchmarks.fill import dumping, loading, syncing
 from tests.benchmarks.latency import latency, single
 from tests.benchmarks.memory import memory
 from tests.benchmarks.turns import Measure
@@ -56,6 +57,9 @@ CREATED = {"ours": 10_000, "theirs": 2_000, "limit": 10_000}
 CHAIN = {"ours": 200_000, "theirs": 3_000, "limit": 20_000}
 SINGLE = {"ours": 5_000, "theirs": 2_000, "limit": 2_000}
 WAITED = {"ours": 6_000, "theirs": 6_000, "limit": 500}
+DUMPED = {"ours": 500_000, "theirs": 50_000, "limit": 500_000}
+LOADED = {"ours": 500_000, "theirs": 10_000, "limit": 200_000}
+SYNCED = {"ours": 200_000, "theirs": 3_000, "limit": 100_000}
 SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
 
 FIGURES = (
@@ -88,4 +92,7 @@ FIGURES = (
         Figure(f"memory_{role}", "MB", memory(role), {"ours": 1_000_000}, Target(1, "limit", True), REDIS, turns=1)
         for role in ("worker", "relay", "confirm")
     ),
+    Figure("bulk_dump", "rows/s", dumping, DUMPED, Target(2, "theirs"), BROKERS[:1]),
+    Figure("bulk_load", "rows/s", loading, LOADED, Target(40, "theirs"), BROKERS[:1]),
+    Figure("sync", "rows/s", syncing, SYNCED, Target(20_000)),
 )

@@ -26,6 +26,8 @@ OF_A_KIND = (
     "end_to_end_bulk",
     "latency_relay_p50",
     "memory_worker",
+    "bulk_load",
+    "sync",
 )
 CHOSEN = [figure for figure in FIGURES if figure.name in OF_A_KIND]
 STRAY = """

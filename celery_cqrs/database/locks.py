@@ -22,7 +22,7 @@ ADVISORY_SPACE = 0x43515253  # "CQRS": keeps our advisory locks apart from every
 def write_transaction(using: str) -> Iterator[None]:
     """A transaction that holds SQLite's write lock from its first statement; elsewhere an ordinary one."""
     connection = connections[using]
-    _ensure_autocommit(connection)
+    ensure_autocommit(connection)
     with transaction.atomic(using=using):
         if connection.vendor == "sqlite":
             _take_write_lock(connection)
@@ -40,7 +40,7 @@ def applying(using: str, cqrs_id: str, *, exclusive: bool, limit_ms: int = 0) ->
     """
     connection = connections[using]
     outermost = not connection.in_atomic_block
-    _ensure_autocommit(connection)
+    ensure_autocommit(connection)
     with transaction.atomic(using=using):
         if connection.vendor == "postgresql" and outermost:
             _execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -64,7 +64,7 @@ def check_foreign_keys(using: str) -> None:
         _execute(connections[using], "SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def _ensure_autocommit(connection: Any) -> None:
+def ensure_autocommit(connection: Any) -> None:
     """With autocommit off a block neither begins nor commits, and nobody else commits what a worker does."""
     if not connection.in_atomic_block and not connection.get_autocommit():
         connection.commit()  # what was read before; PostgreSQL changes the mode only between transactions

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from celery_cqrs.master.outbox import Claimed
+from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.message import SIGNAL_TYPES, SignalType
 
 

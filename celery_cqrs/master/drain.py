@@ -12,8 +12,8 @@ from celery_cqrs import conf, signals, transport
 from celery_cqrs.batch import Batch, Texts, summarize
 from celery_cqrs.exceptions import BatchRefused, BrokerTooSlow, BrokerUnavailable, QueueRests
 from celery_cqrs.master import breaker, outbox, portion
+from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.master.contact import note_failure
-from celery_cqrs.master.outbox import Claimed
 from celery_cqrs.master.prepare import Preparation, Prepared, prepare, row_ids
 from celery_cqrs.models import Outbox
 from celery_cqrs.transport.base import APPLY, Envelope

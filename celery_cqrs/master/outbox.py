@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connections
-from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Func, Q, QuerySet, TextField, Value
+from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from celery_cqrs import conf
@@ -19,6 +19,8 @@ from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.master import at_once
+from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import LAST_YEAR, Destination, Outbox
 
@@ -33,28 +35,6 @@ PENDING = Q(kind="sync", sent_at__isnull=True)
 Read = tuple[Any, ...]
 """A row as it was read: the values of ``Claimed`` but for the last."""
 
-
-class Claimed(NamedTuple):
-    """An outbox row as its publisher needs it: ``captured_at`` as it travels, JSON; the rest as in ``Outbox``."""
-
-    id: int
-    queue: str
-    cqrs_id: str
-    pk_text: str
-    signal_type: str
-    revision: int | None
-    previous_data: Any
-    custom: Any
-    meta: Any
-    correlation_id: Any
-    direct: bool
-    error: str
-    captured_at: str
-    is_held: bool
-    attempts: int
-    sent_at: datetime
-
-
 COLUMNS = Claimed._fields[:12]
 """What is told as it is stored."""
 
@@ -67,9 +47,10 @@ def claim(
     Rows locked by another publisher are passed over. A key's rows go together, so that previous values stay whole.
     ``queues`` are the only ones looked at; None for all. What is only sent again, a SYNC, lets changes go first.
     """
-    moment = clock.now(using)
-    due = _due(using, moment, older_than_seconds, queues)
-    if not _any(due):
+    if connections[using].vendor == "postgresql":
+        return at_once.claim(using, limit, older_than_seconds, queues, siblings=SIBLINGS_PER_ROW * limit)
+    due = _due(using, clock.now(using), older_than_seconds, queues)
+    if not due.exists():
         return []
     with write_transaction(using):
         picked = _pick(using, due.exclude(signal_type=SignalType.SYNC.value), limit)
@@ -79,12 +60,14 @@ def claim(
         stamp = clock.for_field(clock.now(using))  # after the rows are locked: none of them was captured later
         for chosen in _by_ids(using, list(rows)):
             chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
-    return [Claimed(*rows[row_id], stamp) for row_id in sorted(rows)]  # type: ignore[call-arg]
+    return [Claimed._make((*rows[row_id], stamp)) for row_id in sorted(rows)]
 
 
 def has_due(using: str, queues: Collection[str] | None = None) -> bool:
     """Whether a claim would find anything."""
-    return _any(_due(using, clock.now(using), queues=queues))
+    if connections[using].vendor == "postgresql":
+        return at_once.has_due(using, queues)
+    return _due(using, clock.now(using), queues=queues).exists()
 
 
 def stamp_of(claimed: Sequence[Claimed]) -> datetime:
@@ -160,19 +143,8 @@ def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
 
 
 def _pick(using: str, due: QuerySet[Outbox], limit: int) -> list[Read]:
-    return _read(using, _oldest_first(due).select_for_update(skip_locked=_skips(using))[:limit])
-
-
-def _any(due: QuerySet[Outbox]) -> bool:
-    return bool(_oldest_first(due).values_list("id")[:1])
-
-
-def _oldest_first(due: QuerySet[Outbox]) -> QuerySet[Outbox]:
-    """In the order of the index, which PostgreSQL knows as such only if the column that is null is named, and MariaDB
-    only if it is not.
-    """
-    first = ("sent_at",) if connections[due.db].vendor == "postgresql" else ()
-    return due.order_by(*first, "available_at", "id")
+    ordered = due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))
+    return _read(ordered[:limit])
 
 
 def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
@@ -183,14 +155,11 @@ def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
     found = rows.order_by("id").values_list("id", flat=True)[: SIBLINGS_PER_ROW * len(picked)]
     others = set(found) - {row[0] for row in picked}
     held = (part.filter(PENDING).select_for_update(skip_locked=_skips(using)) for part in _by_ids(using, list(others)))
-    return [row for part in held for row in _read(using, part) if row[1:4] in keys]
+    return [row for part in held for row in _read(part) if row[1:4] in keys]
 
 
-def _read(using: str, rows: QuerySet[Outbox]) -> list[Read]:
+def _read(rows: QuerySet[Outbox]) -> list[Read]:
     """The values of ``Claimed`` but for the last, with the attempt that is about to be made."""
-    if connections[using].vendor == "postgresql":  # its texts cost less than its moments
-        captured: Any = Func(F("captured_at"), template="to_json(%(expressions)s)::text", output_field=TextField())
-        return list(rows.values_list(*COLUMNS, captured, HELD, F("attempts") + 1))
     told = rows.values_list(*COLUMNS, "captured_at", HELD, F("attempts") + 1)
     return [(*row[:12], _moment_text(row[12]), *row[13:]) for row in told]
 

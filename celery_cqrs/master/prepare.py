@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from celery_cqrs import conf
 from celery_cqrs.exceptions import SerializationFailed
+from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.master.coalesce import Planned, coalesce
 from celery_cqrs.master.fields import visible
-from celery_cqrs.master.outbox import Claimed
 from celery_cqrs.master.states import State, States, model_of, pk_of
 from celery_cqrs.message import NULL, SIGNAL_TYPES, SignalType, message_text
 

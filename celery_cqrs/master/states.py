@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.documents import is_number
 from celery_cqrs.exceptions import ModelRefused, SerializationFailed
+from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.master.fields import OWN_FIELDS, demand_named, view_of
-from celery_cqrs.master.outbox import Claimed
 from celery_cqrs.master.texts import read_texts
 from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import encode_instance, key_text, key_value, plain_key, to_plain

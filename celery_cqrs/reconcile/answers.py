@@ -163,10 +163,11 @@ def _without_the_innocent(using: str, run: Reconciliation, rows: Rows, suspects:
 
 def _present(using: str, model: Any, rows: Rows, keys: Sequence[str]) -> set[str]:
     """Those of ``keys`` that are in the master's table, whatever its filter says, here or on another database."""
-    found: set[str] = set()
+    homes = runs.homes_of(model)
+    found: set[str] = set(keys if homes is None else ())  # nobody can say what is not there
     for portion in _chunked(keys, KEYS_PER_QUESTION):
         found |= rows.present(portion)
-        for alias in runs.homes_of(model):
+        for alias in homes or ():
             found |= read_rows(alias, model, portion).keys() if alias != using else set()
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery_cqrs import decode
 from celery_cqrs.batch import MAX_REVISION
+from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.reconcile.digest import Digest, Interval
 from celery_cqrs.reconcile.rows import RowState
@@ -78,7 +79,10 @@ class _Nullable:
 
 
 def _interval(item: Any) -> Interval:
-    return Interval(*_parts(item, (_Nullable(int), _Nullable(int)), "an interval"))
+    ends = _parts(item, (_Nullable(int), _Nullable(int)), "an interval")
+    if any(end is not None and abs(end) > MAX_INTEGER + 1 for end in ends):
+        raise MessageRefused(problem="an interval ends beyond what a database can hold.")
+    return Interval(*ends)
 
 
 def _list(items: Any, name: str) -> list[Any]:

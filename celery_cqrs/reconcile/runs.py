@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from celery_cqrs import conf, signals
 from celery_cqrs.database import clock, tables
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.master.fields import is_named
-from celery_cqrs.models import Inquiry, Outbox, Reconciliation
+from celery_cqrs.models import Inquiry, Reconciliation
 from celery_cqrs.reconcile.columns import Column
 from celery_cqrs.reconcile.digest import HASH, KEY
 from celery_cqrs.reconcile.kinds import INTEGER
@@ -45,14 +45,14 @@ def pairs(using: str) -> list[tuple[Any, str]]:
 
 def is_at_home(using: str, model: Any) -> bool:
     """Whether comparisons of ``model`` belong on this database: the only one that has its table, or one with rows."""
-    homes = homes_of(model)
+    homes = homes_of(model) or []
     return homes == [using] or (using in homes and model._base_manager.using(using).exists())
 
 
-def homes_of(model: Any) -> list[str]:
-    """The databases with an outbox that have the table of ``model``."""
-    known = [using for using in tables.aliases(Outbox) if router.allow_migrate_model(using, model._meta.concrete_model)]
-    return [using for using in known if tables.exists(using, model)]
+def homes_of(model: Any) -> list[str] | None:
+    """The databases that have the table of ``model``; None while one of those that may have it is away."""
+    places = tables.look(model._meta.concrete_model)
+    return None if any(one.problem for one in places) else [one.using for one in places if one.is_here]
 
 
 def request(using: str, model: Any, queue: str, wish: Wish, *, by_hand: bool = False) -> Reconciliation | None:

@@ -20,6 +20,8 @@ def slices_of(interval: Interval, number: int) -> list[Interval]:
 
 def digests_of_slices(rows: Rows, intervals: Sequence[Interval], number: int) -> list[list[Digest]]:
     """The digests of the slices of each of ``intervals``."""
+    if not intervals:
+        return []
     if rows.scheme != HASH:
         return [rows.slices(interval, min(number, MOST_SLICES)) for interval in intervals]
     cut = [slices_of(interval, number) for interval in intervals]

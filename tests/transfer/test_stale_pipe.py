@@ -10,9 +10,24 @@ import pytest
 
 from celery_cqrs.models import Outbox
 from tests.app.keyed import Grade, GradeRef, Holiday, HolidayRef
-from tests.app.models import Author, AuthorRef, Box, BoxRef, Plate, PlateRef, Product, ProductRef, Shelf, ShelfRef
+from tests.app.models import (
+    Animal,
+    AnimalRef,
+    Author,
+    AuthorRef,
+    Box,
+    BoxRef,
+    Dog,
+    DogRef,
+    Plate,
+    PlateRef,
+    Product,
+    ProductRef,
+    Shelf,
+    ShelfRef,
+)
 from tests.conftest import on_sqlite
-from tests.transfer.pipes import STALE, deliver, mend_stale, pipe, run
+from tests.transfer.pipes import STALE, deliver, mend_deleted, mend_stale, pipe, run
 
 SHELVES = [UUID(int=number) for number in (1, 2, 2**127)]
 
@@ -80,6 +95,20 @@ def test_keys_of_any_type_travel_through_the_pipe():
     assert sorted(ShelfRef.objects.values_list("pk", flat=True)) == SHELVES
     assert [model.objects.count() for model in (PlateRef, ProductRef, HolidayRef, GradeRef)] == [3, 3, 2, 2]
     assert all(mend_stale(cqrs_id)[1].lists == [] for cqrs_id in lists)
+
+
+def test_parents_and_children_of_several_tables_are_mended_each_under_its_id():
+    dog = Dog.objects.create(name="Rex", tricks=2)
+    cat = Animal.objects.create(name="Tom")
+    Outbox.objects.all().delete()
+    assert mend_stale("animal")[1].lists == [[dog.pk, cat.pk]]
+    assert mend_stale("dog")[1].lists == [[dog.pk]]
+    assert set(AnimalRef.objects.values_list("name", flat=True)) == {"Rex", "Tom"}
+    assert DogRef.objects.get().tricks == 2
+    Dog.objects.filter(pk=dog.pk)._raw_delete(dog._state.db)
+    assert mend_deleted("dog")[1].lists == [[dog.pk]]
+    assert mend_deleted("animal")[1].lists == []
+    assert not DogRef.objects.exists()
 
 
 def test_every_row_is_listed_once_whatever_the_batch_size():

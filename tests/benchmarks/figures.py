@@ -11,6 +11,7 @@ from tests.benchmarks.end_to_end import end_to_end, growth
 from tests.benchmarks.fill import dumping, loading, syncing
 from tests.benchmarks.latency import latency, single
 from tests.benchmarks.memory import memory
+from tests.benchmarks.reconcile import reconcile, reconcile_bytes, reconcile_memory
 from tests.benchmarks.turns import Measure
 from tests.benchmarks.write import writing
 
@@ -60,6 +61,7 @@ WAITED = {"ours": 6_000, "theirs": 6_000, "limit": 500}
 DUMPED = {"ours": 500_000, "theirs": 50_000, "limit": 500_000}
 LOADED = {"ours": 500_000, "theirs": 10_000, "limit": 200_000}
 SYNCED = {"ours": 200_000, "theirs": 3_000, "limit": 100_000}
+EQUAL = {"ours": 1_000_000, "theirs": 200_000}
 SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
 
 FIGURES = (
@@ -95,4 +97,10 @@ FIGURES = (
     Figure("bulk_dump", "rows/s", dumping, DUMPED, Target(2, "theirs"), BROKERS[:1]),
     Figure("bulk_load", "rows/s", loading, LOADED, Target(40, "theirs"), BROKERS[:1]),
     Figure("sync", "rows/s", syncing, SYNCED, Target(20_000)),
+    Figure("reconcile_clean", "rows/s", reconcile, EQUAL, Target(30, "theirs"), REDIS),
+    Figure("reconcile_bytes", "kB", reconcile_bytes, {"ours": 1_000_000}, Target(100, at_most=True), REDIS, turns=1),
+    *(
+        Figure(name, "MB", reconcile_memory, {"ours": rows}, Target(1, "limit", True), REDIS, turns=1)
+        for name, rows in (("memory_reconcile_10000", 10_000), ("memory_reconcile", 1_000_000))
+    ),
 )

@@ -40,7 +40,7 @@ def peaks_mb(side: Side, rows: int) -> dict[str, float]:
 
         def is_done() -> bool:
             for role, group in groups.items():
-                peaks[role] = max(peaks.get(role, 0), _peak_mb(group))
+                peaks[role] = max(peaks.get(role, 0), peak_mb(group))
             return is_empty(master, side.outbox)
 
         look(is_done, STALL_SECONDS + rows / SLOWEST, "an empty outbox", every_seconds=LOOK_SECONDS)
@@ -50,7 +50,7 @@ def peaks_mb(side: Side, rows: int) -> dict[str, float]:
     return peaks
 
 
-def _peak_mb(group: int) -> float:
+def peak_mb(group: int) -> float:
     """The highest resident size that a living process of the group has ever had."""
     return (
         max((_high_water_kb(path) for path in Path("/proc").glob("[0-9]*") if _group(path) == group), default=0) / 1e3

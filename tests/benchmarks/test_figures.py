@@ -28,6 +28,8 @@ OF_A_KIND = (
     "memory_worker",
     "bulk_load",
     "sync",
+    "reconcile_clean",
+    "reconcile_bytes",
 )
 CHOSEN = [figure for figure in FIGURES if figure.name in OF_A_KIND]
 STRAY = """

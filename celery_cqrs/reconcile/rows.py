@@ -100,7 +100,7 @@ class Rows:
 
     def digests(self, intervals: Sequence[Interval]) -> list[Digest]:
         """The digest of each of ``intervals``, which do not overlap; in the scheme "hash" in one scan for all."""
-        if self.scheme != HASH:
+        if self.scheme != HASH or not intervals:
             return [self._digest(interval) for interval in intervals]
         bounds = sorted({bound for one in intervals for bound in (one.start or 0, one.end or POSITIONS)})
         found = dict.fromkeys(bounds, ZERO)

@@ -76,6 +76,13 @@ def test_chunks_of_hashed_keys_cover_every_position(uncommitted):
 
 
 @pytest.mark.parametrize("model", [Author, Shelf])
+def test_no_intervals_have_no_digests(uncommitted, model):
+    model.objects.create()
+    rows = rows_of_master(uncommitted, model)
+    assert rows.digests([]) == [] and rows.states([], 5) == ([], None)
+
+
+@pytest.mark.parametrize("model", [Author, Shelf])
 def test_states_come_page_by_page_in_the_order_of_positions(uncommitted, model):
     for number in range(30):
         model.objects.create(**{"label" if model is Shelf else "name": str(number)})

@@ -94,14 +94,14 @@ def _commit(wish: Wish, page: Page, done: int) -> Synced:
 
 def _window(wish: Wish, clock: Clock) -> Window | None:
     """A transport for tests delivers when it is told to: nobody confirms while this runs."""
-    if wish.at_once or transport.current().synchronous:
+    if transport.current().synchronous:
         return None
     return Window(wish.using, wish.model.CQRS_ID, capture.queues_of(wish.model, wish.queue), clock)
 
 
 def _size(wish: Wish, window: Window | None, tell: Tell, clock: Clock) -> int:
     """How many rows the next page may have, once there is room for a good part of a batch."""
-    if window is None:
+    if window is None or wish.at_once:
         return wish.size
     if window.waiting:
         window.look()

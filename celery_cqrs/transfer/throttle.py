@@ -18,7 +18,7 @@ from celery_cqrs.models import Outbox
 
 UNDER_WAY_SECONDS = 0.8
 MEMORY_SECONDS = 1.0
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
 
 

@@ -59,7 +59,7 @@ def most_under_way(wish: Wish, rows_per_second: float) -> tuple[int, float]:
     def work() -> None:
         nonlocal owed
         seen.append(Outbox.objects.count())
-        owed += rows_per_second * 0.02
+        owed += rows_per_second * 0.05
         confirm(int(owed))
         owed -= int(owed)
 

@@ -131,3 +131,12 @@ def test_keys_that_differ_only_in_case_or_blanks_are_claimed_apart(uncommitted):
     rows = [put(pk, seconds=-9 + number) for number, pk in enumerate(("a", "A", "a ", "ä"))]
     for row in rows:
         assert ids(outbox.claim(uncommitted, 1)) == [row.id]
+
+
+def test_changes_are_claimed_before_what_is_only_sent_again(uncommitted):
+    again = [put(number, seconds=-60, signal_type="SYNC") for number in range(3)]
+    changes = [put(10, signal_type="SAVE"), put(11, signal_type="DELETE", revision=1)]
+    assert ids(outbox.claim(uncommitted, 2)) == [one.id for one in changes]
+    assert ids(outbox.claim(uncommitted, 2)) == [one.id for one in again[:2]]
+    late = put(12)
+    assert ids(outbox.claim(uncommitted, 2)) == [again[2].id, late.id]

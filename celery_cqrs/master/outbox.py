@@ -130,6 +130,14 @@ def _due(
     return due if queues is None else due.filter(queue__in=queues)
 
 
+def on_their_way(rows: QuerySet[Outbox]) -> QuerySet[Outbox]:
+    """Those of ``rows`` that bring their key to the replica by themselves, which a held change does not.
+
+    A held SYNC counts: to ask for another one would not help.
+    """
+    return rows.exclude(~Q(signal_type=SignalType.SYNC), available_at__year__gt=LAST_YEAR)
+
+
 def _claimed(using: str, rows: Iterable[Claimed]) -> Iterator[QuerySet[Outbox]]:
     """These rows as they were claimed; whatever has happened to them since then is not touched."""
     stamps = {row.id: row.sent_at for row in rows}

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import F, Q
+from django.db.models import F
 
 from celery_cqrs import conf, signals, tombstones
 from celery_cqrs.batch import RepairKey, RepairRequest
@@ -22,10 +22,9 @@ from celery_cqrs.database import clock, tables
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.exceptions import MessageRefused
-from celery_cqrs.master import capture
+from celery_cqrs.master import capture, outbox
 from celery_cqrs.master.fields import is_named
-from celery_cqrs.message import SignalType
-from celery_cqrs.models import LAST_YEAR, Outbox, Tombstone
+from celery_cqrs.models import Outbox, Tombstone
 from celery_cqrs.registry import NAME_LENGTH, MasterRegistry
 from celery_cqrs.serialize import key_text, key_value, target_of
 
@@ -110,7 +109,7 @@ def _hurry(using: str, queue: str, cqrs_id: str, keys: Sequence[str]) -> set[str
     A held change answers nothing; a held SYNC is not asked for again.
     """
     rows = Outbox.objects.using(using).filter(kind="sync", queue=queue, cqrs_id=cqrs_id, pk_text__in=keys)
-    rows = rows.exclude(~Q(signal_type=SignalType.SYNC), available_at__year__gt=LAST_YEAR)
+    rows = outbox.on_their_way(rows)
     lost = clock.now(using) - timedelta(seconds=conf.master.resend_after_seconds)
     rows.filter(sent_at__lt=clock.for_field(lost)).update(sent_at=None, available_at=F("captured_at"))
     return set(rows.values_list("pk_text", flat=True))

@@ -14,7 +14,7 @@ from celery_cqrs import conf, signals
 from celery_cqrs.batch import MAX_REVISION
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.keys import among
-from celery_cqrs.master import capture
+from celery_cqrs.master import capture, outbox
 from celery_cqrs.master.fields import is_named
 from celery_cqrs.master.repair import bury_absent, read_rows
 from celery_cqrs.models import Outbox
@@ -57,7 +57,7 @@ def remove(using: str, model: Any, queue: str, extras: Mapping[str, int], presen
 def with_changes_waiting(using: str, model: Any, queue: str, keys: Sequence[str]) -> set[str]:
     """Those of ``keys`` whose changes are on their way to ``queue``: a row stays until the replica confirms it."""
     rows = Outbox.objects.using(using).filter(kind="sync", queue=queue, cqrs_id=model.CQRS_ID)
-    return set(among(rows, "pk_text", keys).values_list("pk_text", flat=True))
+    return set(among(outbox.on_their_way(rows), "pk_text", keys).values_list("pk_text", flat=True))
 
 
 def _lift(using: str, model: Any, floors: Mapping[str, int]) -> int:

@@ -9,6 +9,7 @@ from celery_cqrs.master import outbox
 from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.repair import repair
 from celery_cqrs.models import Outbox
+from celery_cqrs.testing.stage import Stage
 from tests.app.models import Author, AuthorRef, Box, Recipe, Shelf
 from tests.capture.conftest import captured, forget_captured, graves, stored_revision
 from tests.publish.conftest import let_pass
@@ -138,6 +139,14 @@ def test_a_replica_that_asks_for_the_row_is_answered_all_the_same(held, author, 
     assert repair(request) == 1
     drain_all(uncommitted)
     assert sent() == [("SYNC", author.pk, {"who": "me"})] and Outbox.objects.get(sent_at=None).is_held
+
+
+def test_a_comparison_brings_what_it_would_have_told(held, author, uncommitted):
+    drain_all(uncommitted)
+    stage = Stage([uncommitted])
+    stage.reconcile("author")
+    stage.deliver()
+    assert AuthorRef.objects.get().name == "Bea" and Outbox.objects.get().is_held
 
 
 def test_one_bad_row_of_a_bulk_waits_and_the_others_go(uncommitted, configure):

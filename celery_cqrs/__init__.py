@@ -10,6 +10,7 @@ What happens to a change, step by step, and where:
 6. settle    ``replica/settle.py``   an ending for each message, and a row of its own; ``confirm.py`` tells the master
 7. heal      ``master/resend.py``    what was not confirmed is sent again, by evidence
 
+Whole tables, because a person asks for it (sync, dump and load, the diff pipes), are the work of ``transfer/``.
 Rows are the truth, tasks are wake-ups: a broker may lose, double or reorder messages and only the latency changes.
 """
 

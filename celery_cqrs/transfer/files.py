@@ -55,7 +55,7 @@ def reading(name: str) -> Iterator[Source]:
         return
     path = Path(name)
     with path.open("rb") as plain, _decompressor(name)(plain) as stream:
-        yield Source(name, stream, plain, path.stat().st_size)
+        yield Source(name, stream, plain, path.stat().st_size if path.is_file() else None)
 
 
 class Source:

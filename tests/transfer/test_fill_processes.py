@@ -53,7 +53,7 @@ def test_a_load_that_is_killed_goes_on_where_it_was(database: str, service: Serv
         wait_until(lambda: AuthorRef.objects.count() == 200, what="two batches", seconds=30)
     assert process.returncode == -signal.SIGKILL
     assert (Position.objects.get().place, AuthorRef.objects.count()) == ("201", 200)
-    done = shell(service, f"manage cqrs_bulk_load -i - --resume < {tmp_path / 'author.dump'}")
+    done = shell(service, f"cat {tmp_path / 'author.dump'} | manage cqrs_bulk_load -i - --resume")
     assert (done.returncode, done.stderr) == (0, "Done!\n200 instance(s) loaded.\n")
     assert AuthorRef.objects.count() == ROWS and not Position.objects.exists()
 
@@ -109,3 +109,10 @@ def test_a_dump_whose_reader_goes_away_is_not_whole_and_says_so(database: str, s
     done = shell(service, "manage cqrs_bulk_dump -c author -b 100 -o - | head -1; exit ${PIPESTATUS[0]}")
     assert (done.stdout, done.returncode) == ("author\n", 1)
     assert done.stderr == "CommandError: Who read the dump has closed it before its end.\n"
+
+
+@on_sqlite
+def test_a_load_reads_what_another_process_writes_for_it(database: str, service: Service, tmp_path) -> None:
+    write_authors(tmp_path / "author.dump", ROWS)
+    done = shell(service, f"manage cqrs_bulk_load -i <(cat {tmp_path / 'author.dump'})")
+    assert (done.returncode, done.stderr) == (0, f"Done!\n{ROWS} instance(s) loaded.\n")

@@ -37,6 +37,7 @@ OPTIONS: dict[str, Any] = {
     "reject_on_worker_lost": True,
     "ignore_result": True,
     "Request": "celery_cqrs.transport.delivery:Delivery",
+    "Strategy": "celery_cqrs.transport.delivery:unread",
 }
 SWEEP: dict[str, Any] = {**OPTIONS, "expires": 60}
 """For beat's own: a worker that was down finds no pile of them. django-celery-beat ignores the entry's ``expires``."""

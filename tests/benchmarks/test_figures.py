@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.benchmarks.arena import Arena, arena
 from tests.benchmarks.figures import FIGURES, Figure, Target
+from tests.benchmarks.picture import draw
 from tests.benchmarks.result import HEADER, Result, row, write
 from tests.benchmarks.turns import take_turns
 from tests.benchmarks.watch import RunInvalid, watch
@@ -94,3 +96,11 @@ def test_a_target_says_what_ours_is_compared_with_and_in_which_direction():
     assert not Target(2, "limit", at_most=True).is_met(2.1, 1)
     assert str(Target(10_000)) == "≥ 10,000"
     assert str(Target(2.2, "limit", at_most=True)) == "≤ 2.2 × limit"
+
+
+def test_pictures_are_drawn_of_what_was_measured(tmp_path):
+    measured = {"growth_1000": {"ours": 500.0, "load": [1]}, "growth_10000": {"ours": 1_000.0, "load": [2]}}
+    (drawn,) = draw({**measured, "apply_backlog_redis": {"invalid": "no"}, "about": {"commit": "abcdef01"}}, tmp_path)
+    bars = [part for part in ElementTree.parse(drawn).getroot() if part.get("fill") == "#3b6ea5"]
+    assert [int(bar.get("width")) for bar in bars] == [180, 360]
+    assert "commit abcdef0, load of the machine 1 to 2" in drawn.read_text()

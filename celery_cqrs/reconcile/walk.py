@@ -28,7 +28,7 @@ def walk(using: str, run: Reconciliation, fence: int, may_go_on: Callable[[], bo
     size = CHUNKS_PER_QUESTION[scheme_of(run)]
     while not run.walked and may_go_on() and has_room(using, run):
         portion = list(islice(chunks, size))
-        run.walked = len(portion) < size
+        run.walked = len(portion) < size or portion[-1][0].end is None
         if not _keep_portion(using, run, fence, portion):
             return
         asking.ask(using, run)

@@ -2,7 +2,7 @@
 
 First deliveries pay nothing: only what was redelivered, sent for the third time, or kept in a letter is counted, each
 message in a row of its own that is committed before anything else happens. What was never left unended goes together;
-what was goes alone, so that the next kill names its culprit; what has killed three times is not tried again.
+what was goes alone in its process, so that the next kill names its culprit; what has killed three times is not tried.
 
 A copy that another worker has at hand looks like a kill until it ends. So the last to start gives a sign of life, and
 while there is one, a message that would be put aside is left to it: not confirmed, and sent again by the master.
@@ -24,6 +24,7 @@ from celery_cqrs.database import alive
 from celery_cqrs.database.patience import patiently
 from celery_cqrs.message import Message
 from celery_cqrs.models import Attempt
+from celery_cqrs.replica.company import company
 
 T = TypeVar("T")
 Keyed = tuple[str, Message]
@@ -68,10 +69,12 @@ def work_off(
     """
     known = patiently(unended, using, [key for key, _ in keyed])
     try:
-        results = _counted(using, [one for one in keyed if one[0] not in known], work, holder)
+        with company.together():
+            results = _counted(using, [one for one in keyed if one[0] not in known], work, holder)
         for key, message in keyed:
             if key in known and known[key].starts + uncounted_kills < DEADLY_KILLS:
-                results += _counted(using, [(key, message)], work, holder)
+                with company.alone():
+                    results += _counted(using, [(key, message)], work, holder)
             elif key in known and not _is_at_work(using, known[key]):
                 results += work([message], True)
     finally:

@@ -23,6 +23,7 @@ from celery_cqrs.outcome import Dead, Outcome, Parent, Reason, Skipped, Waiting
 from celery_cqrs.registry import ReplicaRegistry
 from celery_cqrs.replica import attempts, confirm, keep, knots, resync, retry, settle, waiting
 from celery_cqrs.replica.apply import Terms, apply_messages
+from celery_cqrs.replica.company import company
 from celery_cqrs.replica.order import ordered_groups
 
 Ending = tuple[Message, Outcome]
@@ -50,7 +51,7 @@ def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
     endings: list[Ending] = []
     for cqrs_id, messages in ordered_groups(_valid_messages(batch)):
         settle_them = partial(_apply_and_confirm, batch, cqrs_id)
-        endings += _take_suspects(batch, messages, settle_them) if suspect else settle_them(messages, False)
+        endings += (_take_suspects if suspect else _take_trusted)(batch, messages, settle_them)
     retry.wake_up(endings)
     resync.ask([message for message, outcome in endings if _is_too_old(outcome)])
     return endings
@@ -58,6 +59,11 @@ def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
 
 def _is_too_old(outcome: Outcome) -> bool:
     return isinstance(outcome, Skipped) and outcome.reason is Reason.TOO_OLD
+
+
+def _take_trusted(batch: Batch, messages: Sequence[Message], work: Callable[..., list[Ending]]) -> list[Ending]:
+    with company.together():
+        return work(messages, False)
 
 
 def _take_suspects(batch: Batch, messages: Sequence[Message], work: Callable[..., list[Ending]]) -> list[Ending]:

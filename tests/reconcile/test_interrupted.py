@@ -10,7 +10,9 @@ from django.db import connection
 from celery_cqrs import tasks, testing
 from celery_cqrs.models import Inquiry, Outbox, Reconciliation
 from celery_cqrs.reconcile import conversation
+from celery_cqrs.reconcile.digest import KEY
 from celery_cqrs.reconcile.runs import Wish
+from celery_cqrs.reconcile.walk import CHUNKS_PER_QUESTION, MOST_OPEN
 from celery_cqrs.testing.stage import Stage
 from celery_cqrs.transport.base import COMPARE
 from celery_cqrs.transport.memory import MemoryTransport
@@ -99,6 +101,17 @@ def test_any_message_that_is_lost_is_asked_for_again(stage, number):
     go_on_after_minutes(stage)
     assert (end_of(run).state, counts(run), run.remaining) == ("complete", FIVE, 0)
     assert contents(AuthorRef) == contents(Author)
+
+
+def test_a_walk_that_waits_for_answers_when_all_is_asked_does_not_begin_anew(stage, configure):
+    configure(reconcile={"chunk_rows": 1})
+    Author.objects.all()._raw_delete("default")
+    AuthorRef.objects.all()._raw_delete("default")
+    create_authors(CHUNKS_PER_QUESTION[KEY] * MOST_OPEN - 2)  # the chunks before and behind them are open
+    stage.deliver()
+    run = begin()
+    testing.deliver(limit=100)
+    assert (end_of(run).state, run.master_rows) == ("complete", Author.objects.count())
 
 
 def test_messages_that_come_twice_are_counted_and_repaired_once(stage):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 
 from celery_cqrs import conf
 from celery_cqrs.models import Outbox
@@ -31,7 +31,9 @@ class Clock:
 
 
 class Window:
-    """What is under way of one sync: captured rows of ``cqrs_id`` for ``queues`` that are not confirmed yet."""
+    """What one sync has captured of ``cqrs_id`` for ``queues`` and is not confirmed yet: what is ``under_way``, and
+    rows with an error, which wait for a person and take no room; ``waiting`` counts both.
+    """
 
     def __init__(self, using: str, cqrs_id: str, queues: Sequence[str], clock: Clock) -> None:
         rows = Outbox.objects.using(using)
@@ -42,20 +44,22 @@ class Window:
         self._captured = 0
         self._confirmed: deque[tuple[float, int]] = deque([(clock.now(), 0)])
         self.slowest = ""
-        self.waiting = 0
+        self.under_way = self.waiting = 0
 
     def note_captured(self, count: int) -> None:
         """``count`` more rows have been captured, for each queue."""
         if not self.waiting:  # a pause in which there was nothing to confirm says nothing
             self._confirmed = deque([(self._clock.now(), self._captured)])
         self._captured += count
+        self.under_way += count
         self.waiting += count
 
     def look(self) -> None:
         """Count what is not confirmed, for the slowest queue."""
-        found = self._rows.filter(id__gt=self._before).values("queue").annotate(rows=Count("id"), first=Min("id"))
-        counted = sorted((one["rows"], one["queue"], one["first"]) for one in found)
-        self.waiting, self.slowest = counted[-1][:2] if counted else (0, "")
+        found = self._rows.filter(id__gt=self._before).values("queue")
+        found = found.annotate(sent=Count("id", filter=Q(error="")), rows=Count("id"), first=Min("id"))
+        counted = sorted((one["sent"], one["rows"], one["queue"], one["first"]) for one in found)
+        self.under_way, self.waiting, self.slowest = counted[-1][:3] if counted else (0, 0, "")
         self._before = min((first for *_, first in counted), default=self._before + 1) - 1
         now, confirmed = self._clock.now(), self._captured - self.waiting
         if confirmed > self._confirmed[-1][1] or len(self._confirmed) == 1:
@@ -68,7 +72,7 @@ class Window:
         """How many rows may be captured now."""
         (began, before), confirmed = self._confirmed[0], self._captured - self.waiting
         rate = (confirmed - before) / max(self._clock.now() - began, LOOK_SECONDS)
-        return max(2 * conf.master.batch_size, int(rate * UNDER_WAY_SECONDS)) - self.waiting
+        return max(2 * conf.master.batch_size, int(rate * UNDER_WAY_SECONDS)) - self.under_way
 
     @property
     def worthwhile(self) -> int:

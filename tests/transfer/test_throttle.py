@@ -88,6 +88,21 @@ def test_a_replica_that_confirms_nothing_ends_the_sync_with_its_name(wish):
     assert Outbox.objects.count() == 20
 
 
+def test_rows_that_cannot_be_sent_take_no_room_and_are_told_at_the_end(wish):
+    chosen, time = wish(100), Time(lambda: confirm_what_can_be_sent())
+    window = sync_table(chosen, None, lambda synced: None, time.clock)
+    assert Outbox.objects.filter(error="refused").count() >= 25
+    with pytest.raises(SyncStalled, match="30 rows wait for it"):
+        wait_until_confirmed(window, lambda synced: None, time.clock)
+
+
+def confirm_what_can_be_sent() -> None:
+    """The first thirty authors cannot be told; a replica confirms all others."""
+    refused = [str(pk) for pk in Author.objects.order_by("pk").values_list("pk", flat=True)[:30]]
+    Outbox.objects.filter(pk_text__in=refused).update(error="refused")
+    Outbox.objects.filter(error="").delete()
+
+
 def test_what_others_have_in_the_outbox_is_not_waited_for(wish):
     chosen = wish(15)
     for author in Author.objects.all():

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from celery_cqrs.border import result_or_error
+from celery_cqrs.database import tables
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.pages import pages
 from celery_cqrs.exceptions import MappingFailed
@@ -79,12 +80,12 @@ def unwanted(model: Any, keys: Sequence[Plain]) -> Keys:
 
     The latter with CQRS_DELETE_ON_LEAVE alone; otherwise replicas keep what leaves.
     """
-    known, rows = know(model, keys), rows_of(model)
-    leaves = model.CQRS_DELETE_ON_LEAVE
+    known, leaves = know(model, keys), model.CQRS_DELETE_ON_LEAVE
     present: set[str] = set()
-    for found in _found(model, _wanted(model, rows) if leaves else rows, known.by_text):
-        states = _states(model, found) if leaves else _all_states(found)
-        present.update(key_text(model, pk) for pk, _ in states)
+    for rows in _rows_anywhere(model):
+        for found in _found(model, _wanted(model, rows) if leaves else rows, known.by_text):
+            states = _states(model, found) if leaves else _all_states(found)
+            present.update(key_text(model, pk) for pk, _ in states)
     return known.only(text for text in known.by_text if text not in present)
 
 
@@ -96,6 +97,14 @@ def sync_keys(model: Any, keys: Sequence[Plain], queue: str | None) -> tuple[Syn
     known = know(model, keys)
     captured = sum(sync_rows(rows, queue).captured for rows in _found(model, rows_of(model), known.by_text))
     return Synced(captured, len(known.by_text) - captured), known.strange
+
+
+def _rows_anywhere(model: Any) -> Iterator[QuerySet[Any]]:
+    """All rows of a master ``model`` on each database that has its table. One that is away is asked, and raises."""
+    places = tables.look(model._meta.concrete_model)
+    homes = [place.using for place in places if place.is_here or place.problem]
+    for using in dict.fromkeys([rows_of(model).db, *homes]):
+        yield model._base_manager.using(using)
 
 
 def _wanted(model: Any, rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -26,7 +26,8 @@ def walk(using: str, run: Reconciliation, fence: int, may_go_on: Callable[[], bo
         return
     chunks = rows_of(using, run).chunks(conf.reconcile.chunk_rows, run.position)
     size = CHUNKS_PER_QUESTION[scheme_of(run)]
-    while not run.walked and may_go_on() and has_room(using, run):
+    is_seen = scheme_of(run) == HASH  # one scan finds all chunks: to stop after it would cost another
+    while not run.walked and (is_seen or may_go_on()) and has_room(using, run):
         portion = list(islice(chunks, size))
         run.walked = len(portion) < size or portion[-1][0].end is None
         if not _keep_portion(using, run, fence, portion):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from uuid import UUID
 
 import pytest
 from django.db import connection
 
 from celery_cqrs import tasks, testing
 from celery_cqrs.models import Inquiry, Outbox, Reconciliation
-from celery_cqrs.reconcile import conversation
+from celery_cqrs.reconcile import conversation, lease
 from celery_cqrs.reconcile.digest import KEY
 from celery_cqrs.reconcile.runs import Wish
-from celery_cqrs.reconcile.walk import CHUNKS_PER_QUESTION, MOST_OPEN
+from celery_cqrs.reconcile.walk import CHUNKS_PER_QUESTION, MOST_OPEN, walk
 from celery_cqrs.testing.stage import Stage
 from celery_cqrs.transport.base import COMPARE
 from celery_cqrs.transport.memory import MemoryTransport
-from tests.app.models import Author, AuthorRef
+from tests.app.models import Author, AuthorRef, Shelf
 from tests.reconcile.drift import FIVE, contents, counts, create_authors, make_five_kinds
 from tests.settle.conftest import sqlite  # noqa: F401 (fixture)
 
@@ -112,6 +113,15 @@ def test_a_walk_that_waits_for_answers_when_all_is_asked_does_not_begin_anew(sta
     run = begin()
     testing.deliver(limit=100)
     assert (end_of(run).state, run.master_rows) == ("complete", Author.objects.count())
+
+
+def test_all_that_one_scan_has_found_is_asked_however_long_it_took(stage, configure):
+    configure(reconcile={"chunk_rows": 1})
+    Shelf.objects.bulk_create(Shelf(id=UUID(int=number), label="-") for number in range(200))
+    (run,) = conversation.start("default", Wish(), ["shelf"], by_hand=True)
+    run.key_kind = "uuid"
+    walk(run._state.db, run, lease.take("default", run.pk), lambda: False)
+    assert run.walked and run.inquiries.count() > 1
 
 
 def test_messages_that_come_twice_are_counted_and_repaired_once(stage):

@@ -102,7 +102,16 @@ def test_numbers_in_json_that_are_equal_have_one_text(number):
 @given(trees)
 def test_json_has_one_text_after_any_journey(tree):
     assert json_text(tree) == json_text(json.loads(json.dumps(tree, sort_keys=True)))
-    assert json.loads(json_text(tree)) == tree
+    assert json.loads(json_text(tree), parse_float=Decimal) == in_decimals(tree)
+
+
+def in_decimals(tree):
+    """The same with numbers as they are written: a float holds fewer digits than a whole number may have."""
+    if isinstance(tree, dict):
+        return {key: in_decimals(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [in_decimals(value) for value in tree]
+    return Decimal(repr(tree)) if isinstance(tree, int | float) and not isinstance(tree, bool) else tree
 
 
 @given(st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=4))

@@ -191,3 +191,19 @@ def test_whatever_hands_have_done_is_mended_in_the_end(uncommitted, steps):
 @given(steps=EDITED)
 def test_so_it_is_on_a_database_server(uncommitted, steps):
     assert_all_is_mended(uncommitted, steps)
+
+
+@on_sqlite
+@pytest.mark.parametrize("write", ["save", "delete"])
+@pytest.mark.parametrize("moment", range(10))
+def test_a_change_that_has_not_left_the_outbox_is_no_drift_at_any_moment(uncommitted, moment, write):
+    story = Story(uncommitted)
+    for key in (1, 2):
+        story.save(key)
+    story.settle()
+    story.edit(2)  # so that the conversation goes down to the rows
+    conversation.start(uncommitted, DEEP, ["author"], by_hand=True)
+    testing.deliver(limit=moment)
+    getattr(story, write)(1)
+    testing.deliver()
+    assert [run.keys for run in Reconciliation.objects.all()] == [{"content": ["2"]}]

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 
 def after(rows: QuerySet[Any], key: Any) -> QuerySet[Any]:
     """``rows`` in the order of their keys, those behind ``key``; all of them when it is None."""
     ordered = rows.order_by("pk")
     return ordered if key is None else ordered.filter(pk__gt=key)
+
+
+def satisfying(rows: QuerySet[Any], rule: Q | None) -> QuerySet[Any]:
+    """Those of ``rows`` that satisfy ``rule``, each once, also where it asks about many rows of another table."""
+    if rule is None:
+        return rows
+    chosen = rows.filter(rule)
+    fields = [getattr(join, "join_field", None) for join in chosen.query.alias_map.values()]
+    repeats = any(field is not None and (field.one_to_many or field.many_to_many) for field in fields)
+    return rows.filter(pk__in=chosen.values("pk")) if repeats else chosen
 
 
 def pages(rows: QuerySet[Any], size: int, key: Any = None) -> Iterator[QuerySet[Any]]:

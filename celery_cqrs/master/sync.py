@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from celery_cqrs import signals
 from celery_cqrs.border import result_or_error
-from celery_cqrs.database.pages import after
+from celery_cqrs.database.pages import after, satisfying
 from celery_cqrs.master import capture, insert_pages, publisher
 from celery_cqrs.master.manager import write_alias
 from celery_cqrs.message import SignalType
@@ -73,7 +73,7 @@ def sync_page(model: Any, page: Page, queue: str | None = None) -> Synced:
 
 def _capture_page(model: Any, page: Page, queue: str | None) -> int:
     using, queues = page.rows.db, capture.queues_of(model, queue)
-    wanted = page.rows.filter(model.cqrs_sync_filter() or Q()) if not model.CQRS_DELETE_ON_LEAVE else page.rows
+    wanted = page.rows if model.CQRS_DELETE_ON_LEAVE else satisfying(page.rows, model.cqrs_sync_filter())
     captured = insert_pages.write_page(model, wanted, queues, direct=queue is not None)
     publisher.mark_captured(using)
     capture.publish_after_commit(using)

@@ -155,18 +155,24 @@ def _without_the_innocent(using: str, run: Reconciliation, rows: Rows, suspects:
     innocent: set[str] = set()
     for portion in _chunked([suspect.key for suspect in suspects], KEYS_PER_QUESTION):
         innocent |= mend.with_changes_waiting(using, model, run.queue, portion)
-    if not model.CQRS_DELETE_ON_LEAVE:
-        absent = [suspect.key for suspect in suspects if suspect.master is None]
-        innocent |= _present(using, model, rows, absent)
+    absent = [suspect.key for suspect in suspects if suspect.master is None]
+    innocent |= (_elsewhere if model.CQRS_DELETE_ON_LEAVE else _present)(using, model, rows, absent)
     return [suspect for suspect in suspects if suspect.key not in innocent]
 
 
 def _present(using: str, model: Any, rows: Rows, keys: Sequence[str]) -> set[str]:
     """Those of ``keys`` that are in the master's table, whatever its filter says, here or on another database."""
+    found = _elsewhere(using, model, rows, keys)
+    for portion in _chunked(keys, KEYS_PER_QUESTION):
+        found |= rows.present(portion)
+    return found
+
+
+def _elsewhere(using: str, model: Any, _: Rows, keys: Sequence[str]) -> set[str]:
+    """Those of ``keys`` that are in the master's table on another database, whose own run judges them."""
     homes = runs.homes_of(model)
     found: set[str] = set(keys if homes is None else ())  # nobody can say what is not there
     for portion in _chunked(keys, KEYS_PER_QUESTION):
-        found |= rows.present(portion)
         for alias in homes or ():
             found |= read_rows(alias, model, portion).keys() if alias != using else set()
     return found

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from celery_cqrs.database.keys import among
+from celery_cqrs.database.pages import satisfying
 from celery_cqrs.decode import MAX_INTEGER
 from celery_cqrs.reconcile.canonical import Canonical, Framed, Line, canonical
 from celery_cqrs.reconcile.digest import Interval, line_of
@@ -65,10 +66,7 @@ class Table:
     def rows(self, *, filtered: bool = True) -> QuerySet[Any]:
         """The rows that satisfy ``sql_filter``, or all of them."""
         rows: QuerySet[Any] = self.model._base_manager.using(self.using).order_by()
-        if not filtered or self.sql_filter is None:
-            return rows
-        chosen = rows.filter(self.sql_filter)
-        return rows.filter(pk__in=chosen.values("pk")) if _repeats_rows(chosen) else chosen
+        return satisfying(rows, self.sql_filter) if filtered else rows
 
     def outermost(self, order: str) -> Any:
         """The primary key of the first of all rows in the ``order`` "pk" or "-pk"; None when there are no rows."""
@@ -130,9 +128,3 @@ def within(rows: QuerySet[Any], keys: Interval) -> QuerySet[Any]:
     """Those of ``rows`` whose primary key lies in ``keys``."""
     rows = rows if keys.start is None else rows.filter(pk__gte=keys.start)
     return rows if keys.end is None else rows.filter(pk__lt=keys.end)
-
-
-def _repeats_rows(rows: QuerySet[Any]) -> bool:
-    """Whether a filter leads to many rows of another table for one of this, which would be counted as often."""
-    fields = [getattr(join, "join_field", None) for join in rows.query.alias_map.values()]
-    return any(field is not None and (field.one_to_many or field.many_to_many) for field in fields)

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database import tables
 from celery_cqrs.database.keys import among
-from celery_cqrs.database.pages import pages
+from celery_cqrs.database.pages import pages, satisfying
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.master.mixin import RawMasterMixin
 from celery_cqrs.master.sync import Synced, sync_rows
@@ -109,8 +109,7 @@ def _rows_anywhere(model: Any) -> Iterator[QuerySet[Any]]:
 
 def _wanted(model: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Those of ``rows`` that the filter of a master ``model`` lets through, as far as the database can tell."""
-    rule = model.cqrs_sync_filter()
-    return rows.all() if rule is None else rows.filter(rule)
+    return satisfying(rows, model.cqrs_sync_filter())
 
 
 def _is_asked_in_python(model: Any) -> bool:

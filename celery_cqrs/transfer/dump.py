@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.documents import Documents
-from celery_cqrs.database.pages import pages
+from celery_cqrs.database.pages import pages, satisfying
 from celery_cqrs.master.fields import differs_by_queue
 from celery_cqrs.master.texts import documents_of
 from celery_cqrs.serialize import key_text
@@ -39,7 +39,7 @@ def rows_for_replicas(model: Any, using: str) -> QuerySet[Any]:
 
     A manager that hides rows, such as those deleted softly, hides none here: the replicas have them.
     """
-    return model._base_manager.using(using).filter(model.cqrs_sync_filter() or Q())  # type: ignore[no-any-return]
+    return satisfying(model._base_manager.using(using), model.cqrs_sync_filter())
 
 
 def dump_pages(model: Any, using: str, size: int, queue: str | None = None) -> Iterator[Page]:

@@ -25,6 +25,7 @@ ALL_QUEUES = "None"
 EMPTY = "there is none. The command before this one in the pipe has printed nothing, and has said why."
 BEFORE = "The lines before it are done, and nothing after it."
 NO_HEADER = 'it must be "CQRS_ID,timestamp", as the first command of the pipe prints it.'
+NO_MOMENT = "its timestamp cannot be read, so nobody can tell which rows have changed since."
 NO_JSON = "it is no JSON: it was cut off, or is not from this pipe."
 NO_KEYS = "it must be a list of keys, which are texts or numbers."
 NO_PAIRS = "it must be a list of pairs: a key, which is a text or a number, and its revision."
@@ -55,13 +56,15 @@ class Header:
         return ",".join([self.cqrs_id, self.moment, *([self.queue] if self.queue else [])])
 
     @property
-    def read_at(self) -> datetime | None:
-        """When the keys were read, aware; None when the header does not tell."""
+    def read_at(self) -> datetime:
+        """When the keys were read, aware. Raises InputRefused when the header does not tell."""
         try:
             moment = parse_datetime(self.moment)
         except ValueError:
-            return None
-        return moment if moment is None or is_aware(moment) else make_aware(moment)
+            moment = None
+        if moment is None:
+            raise InputRefused(line=1, problem=NO_MOMENT)
+        return moment if is_aware(moment) else make_aware(moment)
 
     @property
     def wanted_queue(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from django.db.models import Q
 
 from celery_cqrs.serialize import decode_value
 from tests.app.models import Author, Box, Plate, Product, Recipe, Shelf, Specimen
@@ -36,6 +37,14 @@ def test_a_dump_has_the_id_and_then_each_row_as_it_travels(uncommitted, tmp_path
     told = [values(Author, json.loads(row)) for row in rows]
     assert told == [values(Author, one.to_cqrs_dict()) for one in Author.objects.order_by("pk")]
     assert (ran.told, ran.code) == ("Done!\n5 instance(s) saved.\n5 instance(s) processed.\n", 0)
+
+
+def test_a_rule_about_many_rows_of_another_table_dumps_a_row_once(uncommitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(Author, "cqrs_sync_filter", classmethod(lambda cls: Q(author__id__gt=0)))
+    make_authors(4)
+    Author.objects.filter(pk__in=[3, 4]).update(rival=1)
+    dump(tmp_path / "author.dump", "author")
+    assert [json.loads(row)["id"] for row in lines_of(tmp_path / "author.dump")[1:]] == [1]
 
 
 def test_every_kind_of_value_and_of_key_is_dumped_as_instances_tell_it(uncommitted, tmp_path):

@@ -92,6 +92,13 @@ def test_a_header_without_a_moment_is_refused(command):
     assert ran.code == 1 and 'it must be "CQRS_ID,timestamp"' in ran.refusal
 
 
+def test_nothing_is_deleted_where_the_header_does_not_say_when_the_keys_were_read():
+    AuthorRef.objects.create(pk=1, name="Ann", cqrs_revision=0, cqrs_updated="2026-01-01T00:00Z")
+    ran = run("cqrs_deleted_sync_replica", given="author,yesterday at noon\n[1]\n")
+    assert ran.code == 1 and "its timestamp cannot be read" in ran.refusal
+    assert AuthorRef.objects.exists()
+
+
 def test_keys_for_no_queue_and_keys_for_a_queue_are_not_taken_for_each_other():
     ran = run("cqrs_diff_sync", given=f"{HEADER}\n[1]\n")
     assert ran.code == 1 and "it names no queue" in ran.refusal

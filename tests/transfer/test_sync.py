@@ -114,6 +114,15 @@ def test_the_rule_in_sql_keeps_rows_out_without_asking_each(uncommitted, monkeyp
     assert sync().output.startswith("Done!\n5 instance(s) synced.")  # those outside are deleted on the replicas
 
 
+def test_a_rule_about_many_rows_of_another_table_sends_a_row_once(uncommitted, monkeypatch):
+    monkeypatch.setattr(Author, "is_sync_instance", lambda self: self.author_set.exists())
+    monkeypatch.setattr(Author, "cqrs_sync_filter", classmethod(lambda cls: Q(author__id__gt=0)))
+    make_authors(4)
+    Author.objects.filter(pk__in=[3, 4]).update(rival=1)
+    assert sync().output.startswith("Done!\n1 instance(s) synced.")
+    assert [one.pk_text for one in Outbox.objects.all()] == ["1"]
+
+
 class Plug:
     """Is pulled at a page."""
 

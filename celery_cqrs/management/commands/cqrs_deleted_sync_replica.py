@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -28,7 +27,7 @@ class Command(PipeCommand):
     def work(self, *, progress: bool = False, **options: Any) -> None:
         header, lines = self.open_pipe(ReplicaRegistry)
         header.demand_no_queue()
-        model, read_at = replica_model(header.cqrs_id), header.read_at or datetime.now(UTC)
+        model, read_at = replica_model(header.cqrs_id), header.read_at
         deleted = failed = 0
         with Progress(self.stderr, shown=progress) as shown:
             for keys in read_keys(lines):

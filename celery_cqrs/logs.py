@@ -42,6 +42,8 @@ def _captured(cqrs_id: str, signal_type: Any, pks: list[Any], queues: list[str],
 
 
 def _published(queue: str, batch: Batch, **_: Any) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
     text = "published %d messages to %s (attempt %d)"
     logger.info(text, len(batch.messages), queue, batch.attempt, extra=_batch_facts(batch))
 
@@ -76,6 +78,8 @@ def _confirmed(queue: str, count: int, outbox_ids: Sequence[int], **_: Any) -> N
 
 
 def _received(batch: Batch, **_: Any) -> None:
+    if not logger.isEnabledFor(logging.INFO):  # nobody reads what it takes a while to say
+        return
     logger.info(
         "received %d messages from %s (attempt %d): %s",
         len(batch.messages),
@@ -90,7 +94,9 @@ def _path_chosen(cqrs_id: str, bulk: bool, reason: str, **_: Any) -> None:
     logger.debug("applying %s %s", cqrs_id, "in bulk" if bulk else f"instance by instance: {reason}")
 
 
-def _applied(cqrs_id: str, messages: list[Message], **_: Any) -> None:
+def _applied(cqrs_id: str, messages: Sequence[Message], **_: Any) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
     named = [_facts(message) for message in messages[:LISTED]]
     logger.info("applied %d %s", len(messages), cqrs_id, extra=_extra(named, len(messages)))
 

@@ -16,6 +16,8 @@ from django.db import connections, transaction
 from celery_cqrs.database.limits import limiting
 
 ADVISORY_SPACE = 0x43515253  # "CQRS": keeps our advisory locks apart from everybody else's
+READ_COMMITTED = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+CHECK_AT_ONCE = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 @contextmanager
@@ -42,10 +44,7 @@ def applying(using: str, cqrs_id: str, *, exclusive: bool, limit_ms: int = 0) ->
     outermost = not connection.in_atomic_block
     ensure_autocommit(connection)
     with transaction.atomic(using=using):
-        if connection.vendor == "postgresql" and outermost:
-            _execute(connection, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        LOCKS[connection.vendor](connection, cqrs_id, exclusive, limit_ms if outermost else 0)
-        check_foreign_keys(using)
+        LOCKS[connection.vendor](connection, cqrs_id, exclusive, outermost, limit_ms)
         with limiting(connection, cqrs_id, limit_ms):
             yield
 
@@ -61,7 +60,7 @@ def defer_foreign_keys(using: str) -> None:
 def check_foreign_keys(using: str) -> None:
     """Check what ``defer_foreign_keys`` has left unchecked, and from now on at once. Raises IntegrityError."""
     if connections[using].vendor == "postgresql":
-        _execute(connections[using], "SET CONSTRAINTS ALL IMMEDIATE")
+        _execute(connections[using], CHECK_AT_ONCE)
 
 
 def ensure_autocommit(connection: Any) -> None:
@@ -71,15 +70,16 @@ def ensure_autocommit(connection: Any) -> None:
         connection.set_autocommit(True)
 
 
-def _lock_postgresql(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
+def _lock_postgresql(connection: Any, cqrs_id: str, exclusive: bool, outermost: bool, limit_ms: int) -> None:
+    """In one round trip, of which a single change has as many as a batch; each statement has a snapshot of its own."""
     function = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
-    key = zlib.crc32(cqrs_id.encode()) - 2**31
-    limit = ", set_config('statement_timeout', %s, true)" if limit_ms else ""
-    parameters = [ADVISORY_SPACE, key, *([str(limit_ms)] if limit_ms else [])]
-    _execute(connection, f"SELECT {function}(%s, %s){limit}", parameters)
+    lock = f"SELECT {function}({ADVISORY_SPACE}, {zlib.crc32(cqrs_id.encode()) - 2**31})"
+    limit = f", set_config('statement_timeout', '{limit_ms:d}', true)" if limit_ms and outermost else ""
+    begin = [READ_COMMITTED] if outermost else []
+    _execute(connection, "; ".join([*begin, lock + limit, CHECK_AT_ONCE]))
 
 
-def _lock_mysql(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
+def _lock_mysql(connection: Any, cqrs_id: str, exclusive: bool, *_: Any) -> None:
     if _lock_row(connection, cqrs_id, exclusive):
         return
     _execute(connection, "INSERT IGNORE INTO celery_cqrs_lock (cqrs_id) VALUES (%s)", [cqrs_id])
@@ -93,7 +93,7 @@ def _lock_row(connection: Any, cqrs_id: str, exclusive: bool) -> bool:
         return cursor.fetchone() is not None
 
 
-def _lock_sqlite(connection: Any, cqrs_id: str, exclusive: bool, limit_ms: int) -> None:
+def _lock_sqlite(connection: Any, *_: Any) -> None:
     _take_write_lock(connection)
 
 

@@ -6,45 +6,52 @@ type is the one that its column expects; any other is refused here, and takes th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, date, datetime, time
-from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 
 from django.db import models
 from django.db.models import NOT_PROVIDED
 
-from celery_cqrs.database.arrays import INTEGERS, STRINGS, array_of_texts
+from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.exceptions import MappingFailed
-from celery_cqrs.replica.fitting import places_of
 from celery_cqrs.replica.mapping import OWN_FIELDS
+from celery_cqrs.replica.texts import KINDS, Texts, decimals
 from celery_cqrs.serialize import encode_value, target_of
 
 
 @dataclass(frozen=True)
-class Insert:
-    """``INSERT INTO … SELECT`` for some rows; ``names`` are the fields whose values came with the messages."""
-
-    sql: str
-    parameters: list[str]
-    names: list[str]
-
-
-@dataclass(frozen=True)
 class Column:
-    """A field, where its value is in the master's data, and how its text is made and cast."""
+    """A field, where its value is in the master's data, how its texts are made and how one is cast."""
 
     field: Any
     source: str
-    text: Callable[[Any], str]
+    texts: Texts
     cast: str
 
 
-def insert_texts(model: Any, connection: Any, data: Sequence[Mapping[str, Any]]) -> Insert | None:
-    """The statement for ``data`` (all with the same keys); None when the model has a column that is not castable.
+@dataclass(frozen=True)
+class Arrays:
+    """Some rows as ``texts``, an array a column; of the first ``given`` columns the values came with the messages."""
+
+    columns: tuple[Column, ...]
+    texts: list[str]
+    given: int
+
+    @property
+    def names(self) -> list[str]:
+        """The fields whose values came with the messages."""
+        return [column.field.name for column in self.columns[: self.given]]
+
+    @property
+    def key(self) -> int:
+        """Which column is the primary key."""
+        return [column.field.primary_key for column in self.columns].index(True)
+
+
+def arrays(model: Any, data: Sequence[Mapping[str, Any]]) -> Arrays | None:
+    """``data`` (all with the same keys) by column; None when the model has a column that is not castable.
 
     Raises MappingFailed when a value is not of the type that its column takes as it is.
     """
@@ -54,20 +61,29 @@ def insert_texts(model: Any, connection: Any, data: Sequence[Mapping[str, Any]])
     given = [column for column in columns if column.source in data[0]]
     added = [column for column in columns if column.source not in data[0] and _has_default(column.field)]
     _check_complete(model, data[0], [*given, *added])
-    values = [_texts(model, column, [one[column.source] for one in data]) for column in given]
-    values += [_texts(model, column, [_default(column.field) for _ in data]) for column in added]
-    return Insert(_sql(model, connection, [*given, *added]), values, [column.field.name for column in given])
+    texts = [_texts(model, column, [one[column.source] for one in data]) for column in given]
+    texts += [_texts(model, column, [_default(column.field) for _ in data]) for column in added]
+    return Arrays((*given, *added), texts, len(given))
 
 
-def _sql(model: Any, connection: Any, columns: Sequence[Column]) -> str:
+def insert_sql(model: Any, connection: Any, columns: Sequence[Column]) -> str:
+    """``INSERT INTO … SELECT`` for arrays of ``columns``, in the order of the keys."""
     quote = connection.ops.quote_name
     names = ", ".join(quote(column.field.column) for column in columns)
-    casts = ", ".join(column.cast.format(f"u.c{number}") for number, column in enumerate(columns))
-    aliases = ", ".join(f"c{number}" for number in range(len(columns)))
-    arrays = ", ".join(["%s::text[]"] * len(columns))
+    casts = ", ".join(cast_columns(columns))
     key = [column.field.primary_key for column in columns].index(True) + 1
-    source = f"SELECT {casts} FROM unnest({arrays}) AS u({aliases}) ORDER BY {key}"
-    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) {source}"
+    return f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {casts} FROM {table_of(columns)} ORDER BY {key}"
+
+
+def cast_columns(columns: Sequence[Column]) -> list[str]:
+    """The values of ``table_of(columns)``, cast."""
+    return [column.cast.format(f"u.c{number}") for number, column in enumerate(columns)]
+
+
+def table_of(columns: Sequence[Column]) -> str:
+    """The arrays as a table ``u`` with the columns c0, c1 and so on."""
+    aliases = ", ".join(f"c{number}" for number in range(len(columns)))
+    return f"unnest({', '.join(['%s::text[]'] * len(columns))}) AS u({aliases})"
 
 
 @cache
@@ -85,10 +101,10 @@ def _columns(model: Any) -> tuple[Column, ...] | None:
     )
 
 
-def _exact(field: Any, text: Callable[[Any], str]) -> Callable[[Any], str]:
+def _exact(field: Any, texts: Texts) -> Texts:
     """PostgreSQL rounds decimals without a word: one with more places than its column takes the longer way."""
     target: Any = target_of(field)
-    return partial(_decimal, places=target.decimal_places) if text is _decimal else text
+    return partial(decimals, places=target.decimal_places) if texts is decimals else texts
 
 
 def _source(field: Any, mapping: Mapping[str, str] | None) -> str:
@@ -118,105 +134,17 @@ def _default(field: Any) -> Any:
 
 
 def _texts(model: Any, column: Column, values: Sequence[Any]) -> str:
-    nothing = "" if isinstance(column.field, models.FileField) else None  # as Django keeps a file that is not there
     try:
-        texts = [nothing if value is None else column.text(value) for value in values]
-        array = array_of_texts(texts)
+        if None not in values:
+            return array_of_texts(column.texts(values))
+        if not column.field.null:
+            raise TypeError
+        there = iter(column.texts([value for value in values if value is not None]))
+        nothing = "" if isinstance(column.field, models.FileField) else None  # as Django keeps a file that is not there
+        return array_of_texts([nothing if value is None else next(there) for value in values])
     except (TypeError, ValueError, ArithmeticError) as error:
         raise _unfit(model, column.field) from error
-    if None in texts and not column.field.null:
-        raise _unfit(model, column.field)
-    return array
 
 
 def _unfit(model: Any, field: Any) -> MappingFailed:
     return MappingFailed(cqrs_id=model.CQRS_ID, model=model.__name__, problem=f"field {field.name!r} does not take it.")
-
-
-def _string(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError
-    return value
-
-
-def _integer(value: Any) -> str:
-    if type(value) is not int:
-        raise TypeError
-    return str(value)
-
-
-def _boolean(value: Any) -> str:
-    if type(value) is not bool:
-        raise TypeError
-    return "t" if value else "f"
-
-
-def _float(value: Any) -> str:
-    if type(value) is not float and type(value) is not int:
-        raise TypeError
-    return repr(value)
-
-
-def _decimal(value: Any, places: int = 0) -> str:
-    if type(value) is int:
-        return str(value)
-    if not _string(value)[-1:].isdigit():  # no NaN and no Infinity
-        raise ValueError
-    is_plain = "E" not in value and "e" not in value and len(value.partition(".")[2].rstrip("0")) <= places
-    if not is_plain and places_of(Decimal(value)) > places:
-        raise ValueError
-    return str(value)
-
-
-def _date(value: Any) -> str:
-    date.fromisoformat(value)
-    return str(value)
-
-
-def _time(value: Any) -> str:
-    if time.fromisoformat(value).tzinfo is not None:
-        raise ValueError
-    return str(value)
-
-
-def _moment(value: Any) -> str:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None or moment.year in (MINYEAR, MAXYEAR):  # there it may leave the calendar on its way to UTC
-        raise ValueError
-    return str(value)
-
-
-def _span(value: Any) -> str:
-    if not _string(value).startswith("P") or "-" in value:  # PostgreSQL reads no sign before the P
-        raise ValueError
-    return str(value)
-
-
-def _uuid(value: Any) -> str:
-    if len(_string(value)) != 36:
-        raise ValueError
-    return str(value)
-
-
-def _address(value: Any) -> str:
-    if "/" in _string(value):
-        raise ValueError
-    return str(value)
-
-
-KINDS: dict[type, tuple[Callable[[Any], str], str]] = {
-    **{kind: (_integer, f"{{}}::{cast}") for kind, cast in INTEGERS.items()},
-    **dict.fromkeys((*STRINGS, models.FileField, models.ImageField), (_string, "{}")),
-    models.BooleanField: (_boolean, "{}::boolean"),
-    models.FloatField: (_float, "{}::double precision"),
-    models.DecimalField: (_decimal, "{}::numeric"),
-    models.DateField: (_date, "{}::date"),
-    models.TimeField: (_time, "{}::time"),
-    models.DateTimeField: (_moment, "{}::timestamptz"),
-    models.DurationField: (_span, "{}::interval"),
-    models.UUIDField: (_uuid, "{}::uuid"),
-    models.GenericIPAddressField: (_address, "{}::inet"),
-    models.BinaryField: (_string, "decode({}, 'base64')"),
-    models.JSONField: (json.dumps, "{}::jsonb"),
-}
-"""Exactly these classes: what inherits from them may hold its values another way."""

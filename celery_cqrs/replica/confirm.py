@@ -14,7 +14,7 @@ from celery_cqrs.message import Message
 from celery_cqrs.models import Letter
 from celery_cqrs.transport.base import CONFIRM, Envelope
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 5_000
 ROWS_KEPT = 100_000
 IDLE_SECONDS = 60.0
 AGAIN_SECONDS = 1.0

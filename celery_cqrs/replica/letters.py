@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,6 +57,12 @@ def supersede(using: str, messages: Sequence[tuple[Message, bool]]) -> None:
     done = [one.id for one in waiting if _is_superseded(one, keyed)]
     if done:
         Letter.objects.using(using).filter(id__in=done).delete()
+
+
+def keys_among(using: str, cqrs_id: str, pks: Iterable[Any]) -> set[str]:
+    """Those of ``pks``, as letters hold them, that have a letter of ``cqrs_id``."""
+    rows = of_queue(using).filter(cqrs_id=clean_key(cqrs_id, NAME_LENGTH))
+    return set(among(rows, "pk_text", map(clean_key, pks)).values_list("pk_text", flat=True))
 
 
 def claim_due(using: str, now: datetime, limit: int) -> list[Letter]:

@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from celery_cqrs.message import Message, SignalType
 from celery_cqrs.registry import ReplicaRegistry
 
-Group = tuple[str, list[Message]]
+T = TypeVar("T")
 Keyed = tuple[str, Message]
+Name = tuple[bool, str]
+"""Whether it is a deletion, and the CQRS_ID."""
+NAMING = itemgetter("signal_type", "cqrs_id")
 
 
-def ordered_groups(messages: Iterable[Message]) -> list[Group]:
+def ordered_groups(messages: Iterable[Message]) -> list[tuple[str, Sequence[Message]]]:
     """``messages`` by CQRS_ID, each group in the order of arrival, the groups as the models' foreign keys ask."""
-    groups: dict[tuple[bool, str], list[Message]] = defaultdict(list)
-    for message in messages:
-        groups[(message.signal_type is SignalType.DELETE, message.cqrs_id)].append(message)
+    return _grouped(messages, lambda message: (message.signal_type is SignalType.DELETE, message.cqrs_id))
+
+
+def ordered_wires(wires: Sequence[Any]) -> list[tuple[str, Sequence[Any]]]:
+    """The same for messages as they came; those whose id cannot be read are together under an empty one."""
+    try:
+        names = set(map(NAMING, wires))
+    except (KeyError, TypeError):  # something is wrong with one of them
+        names = set()
+    if len(names) == 1:
+        ((_, cqrs_id),) = names
+        return [(_text(cqrs_id), wires)]
+    return _grouped(wires, _name_of)
+
+
+def _grouped(items: Iterable[T], name_of: Callable[[T], Name]) -> list[tuple[str, Sequence[T]]]:
+    groups: dict[Name, list[T]] = defaultdict(list)
+    for item in items:
+        groups[name_of(item)].append(item)
     return [(key[1], groups[key]) for key in sorted(groups, key=_rank)]
 
 
-def _rank(key: tuple[bool, str]) -> tuple[bool, int]:
+def _name_of(wire: Any) -> Name:
+    fields = wire if isinstance(wire, dict) else {}
+    return fields.get("signal_type") == SignalType.DELETE, _text(fields.get("cqrs_id"))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _rank(key: Name) -> tuple[bool, int]:
     is_delete, cqrs_id = key
     depth = _depth(ReplicaRegistry.get_model_by_cqrs_id(cqrs_id), frozenset())
     return not is_delete, -depth if is_delete else depth

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.db import router
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from celery_cqrs import signals
 from celery_cqrs.batch import Batch
+from celery_cqrs.border import result_or_error
 from celery_cqrs.database import tables
 from celery_cqrs.database.alive import sign_of_life
 from celery_cqrs.database.patience import patiently
@@ -21,39 +23,68 @@ from celery_cqrs.message import Message
 from celery_cqrs.models import Letter
 from celery_cqrs.outcome import Dead, Outcome, Parent, Reason, Skipped, Waiting
 from celery_cqrs.registry import ReplicaRegistry
-from celery_cqrs.replica import attempts, confirm, keep, knots, resync, retry, settle, waiting
+from celery_cqrs.replica import at_once, attempts, confirm, keep, knots, resync, retry, settle, waiting
 from celery_cqrs.replica.apply import Terms, apply_messages
 from celery_cqrs.replica.company import company
-from celery_cqrs.replica.order import ordered_groups
+from celery_cqrs.replica.order import ordered_groups, ordered_wires
 
 Ending = tuple[Message, Outcome]
 
 
-def receive(payload: Any, *, redelivered: bool = False) -> list[Ending]:
+def receive(payload: Any, *, redelivered: bool = False) -> Iterator[Ending]:
     """Take one batch from the broker: every message ends as one of the values of ``outcome.py``, and is then confirmed.
 
-    A batch of an unknown wire version becomes a letter and is not confirmed, so that the master sends it again after an
-    upgrade. Raises only when a database stays away; what was not confirmed by then is sent again by the master.
+    Returns the endings; messages are decoded when they are looked at. A batch of an unknown wire version becomes a
+    letter and is not confirmed, so that the master sends it again after an upgrade. Raises only when a database stays
+    away; what was not confirmed by then is sent again by the master.
     """
     try:
         batch = Batch.from_message(payload)
     except MessageRefused as error:
         patiently(_keep_malformed, payload, error)
-        return []
+        return iter(())
     if not batch.messages:
         confirm.answer_ping(batch)
-        return []
+        return iter(())
     signals.received.send_robust(Batch, batch=batch)
     return _take(batch, suspect=attempts.is_suspect(batch, redelivered))
 
 
-def _take(batch: Batch, *, suspect: bool) -> list[Ending]:
+def _take(batch: Batch, *, suspect: bool) -> Iterator[Ending]:
+    """Group by group: at once where that can be, else message by message."""
+    whole: list[Sequence[Ending]] = []
+    singly: list[Ending] = []
+    for cqrs_id, wires in ordered_wires(batch.messages):
+        endings = None if suspect else _take_at_once(batch, cqrs_id, wires)
+        if endings is None:
+            singly += _take_singly(batch, wires, suspect)
+        else:
+            whole.append(endings)
+    retry.wake_up(singly)
+    resync.ask([message for message, outcome in singly if _is_too_old(outcome)])
+    return chain(*whole, singly)
+
+
+def _take_at_once(batch: Batch, cqrs_id: str, wires: Sequence[Any]) -> Sequence[Ending] | None:
+    """None when they must go the longer way, which finds out what is wrong with them."""
+    model, terms = ReplicaRegistry.get_model_by_cqrs_id(cqrs_id), _terms(fresh=True)
+    with company.together():
+        ended: at_once.Ended | Exception | None = result_or_error(patiently, at_once.apply, model, batch, wires, terms)
+    if ended is None or isinstance(ended, Exception):
+        return None
+    settle.announce_applied(cqrs_id, ended.applied)
+    settle.announce(ended.others)
+    if patiently(waiting.release_children, model, router.db_for_write(model), ended):
+        retry.wake()
+    confirm.confirm_ids(batch, ended.sheet.outbox_ids)
+    return ended
+
+
+def _take_singly(batch: Batch, wires: Sequence[Any], suspect: bool) -> list[Ending]:
     endings: list[Ending] = []
-    for cqrs_id, messages in ordered_groups(_valid_messages(batch)):
+    for cqrs_id, messages in ordered_groups(_valid_messages(batch, wires)):
         settle_them = partial(_apply_and_confirm, batch, cqrs_id)
         endings += (_take_suspects if suspect else _take_trusted)(batch, messages, settle_them)
-    retry.wake_up(endings)
-    resync.ask([message for message, outcome in endings if _is_too_old(outcome)])
     return endings
 
 
@@ -90,14 +121,17 @@ def apply_to_model(cqrs_id: str, messages: Sequence[Message], *, fresh: bool, do
     if model is None:
         endings = patiently(_keep_unroutable, messages)
     else:
-        now = datetime.now(UTC)
-        terms = Terms(now, settle.remembered_since(now), fresh, Dead(attempts.REASON) if doomed else None)
-        settled = patiently(apply_messages, model, messages, terms)
+        settled = patiently(apply_messages, model, messages, _terms(fresh, doomed))
         endings = [(one.message, one.outcome) for one in settled]
     settle.announce(endings)
     if model is not None and not model.CQRS_NO_DB_OPERATIONS:
         _reunite(model, endings)
     return endings
+
+
+def _terms(fresh: bool, doomed: bool = False) -> Terms:
+    now = datetime.now(UTC)
+    return Terms(now, settle.remembered_since(now), fresh, Dead(attempts.REASON) if doomed else None)
 
 
 def look_for_parents() -> None:
@@ -125,10 +159,10 @@ def _look(using: str, parents: Collection[Parent]) -> int:
     return released
 
 
-def _valid_messages(batch: Batch) -> list[Message]:
+def _valid_messages(batch: Batch, wires: Sequence[Any]) -> list[Message]:
     """The messages that can be read; another becomes a dead letter, and what can be read of its ids is confirmed."""
     valid, envelope = [], batch.envelope
-    for wire in batch.messages:
+    for wire in wires:
         try:
             valid.append(Message.from_message(wire, **envelope))
         except MessageRefused as error:

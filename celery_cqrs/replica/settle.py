@@ -106,6 +106,12 @@ def announce(endings: Sequence[tuple[Message, Outcome]]) -> None:
             case _:
                 assert_never(outcome)
     for cqrs_id, messages in applied.items():
+        announce_applied(cqrs_id, messages)
+
+
+def announce_applied(cqrs_id: str, messages: Sequence[Message]) -> None:
+    """Tell that ``messages``, of one id, are applied."""
+    if messages:
         signals.applied.send_robust(Message, cqrs_id=cqrs_id, messages=messages)
 
 

@@ -53,9 +53,10 @@ def execute(using: str, statements: Iterable[Statement]) -> int:
 def _statements(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], sync: bool) -> Iterator[Any]:
     for _, group in groupby(data, key=lambda one: one.keys()):
         rows = list(group)
-        insert = columns.insert_texts(model, connection, rows) if connection.vendor == "postgresql" else None
-        if insert is not None:
-            yield f"{insert.sql} {_suffix(model, connection, insert.names, sync)}", insert.parameters
+        arrays = columns.arrays(model, rows) if connection.vendor == "postgresql" else None
+        if arrays is not None:
+            insert = columns.insert_sql(model, connection, arrays.columns)
+            yield f"{insert} {suffix(model, connection, arrays.names, sync=sync)}", arrays.texts
         else:
             yield from _by_django(model, connection, rows, sync)
 
@@ -64,16 +65,16 @@ def _by_django(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], s
     mapped = [map_data(model, one) for one in data]
     instances = [model(**by_attribute(model, one)) for one in mapped]
     fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
-    suffix = _suffix(model, connection, list(mapped[0]), sync)
+    ending = suffix(model, connection, list(mapped[0]), sync=sync)
     size = connection.ops.bulk_batch_size(fields, instances)
     for start in range(0, len(instances), size):
         query = InsertQuery(model)
         query.insert_values(fields, instances[start : start + size])
         for sql, parameters in query.get_compiler(connection=connection).as_sql():
-            yield f"{sql} {suffix}", parameters
+            yield f"{sql} {ending}", parameters
 
 
-def _suffix(model: Any, connection: Any, names: Sequence[str], sync: bool) -> str:
+def suffix(model: Any, connection: Any, names: Sequence[str], *, sync: bool) -> str:
     """What happens to rows that exist: the columns of ``names`` are updated if the guard agrees."""
     meta, quote = model._meta, connection.ops.quote_name
     changed = [meta.get_field(name).column for name in names if not meta.get_field(name).primary_key]

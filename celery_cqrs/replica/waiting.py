@@ -34,15 +34,10 @@ def release_children(model: Any, using: str, endings: Sequence[tuple[Message, Ou
     """Make those due that waited for what ``endings`` say is here now; returns how many. Asks nothing about models
     that no foreign key refers to.
     """
-    fields = referred_fields(model)
-    here = [message for message, outcome in endings if _is_here(message, outcome)]
-    if (
-        not here
-        or not fields
-        or not waiting_letters(using).filter(parent__in=[place_of(field) for field in fields]).exists()
-    ):
+    places = [place_of(field) for field in referred_fields(model)]
+    if not places or not waiting_letters(using).filter(parent__in=places).exists():
         return 0
-    return _release(using, offered_by(model, here))
+    return _release(using, offered_by(model, [message for message, outcome in endings if _is_here(message, outcome)]))
 
 
 def release_found(using: str, parents: Collection[Parent]) -> int:

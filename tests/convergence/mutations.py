@@ -14,7 +14,7 @@ from celery_cqrs.models import Tombstone
 from celery_cqrs.replica import guard
 
 GUARDS = (
-    (re.compile(r"(DO UPDATE SET .*) WHERE .*$", re.DOTALL), r"\1"),
+    (re.compile(r"(DO UPDATE SET .*) WHERE \S+ <=? excluded\.\S+", re.DOTALL), r"\1"),
     (re.compile(r"IF\(\S+ <=? VALUES\(\S+\), (VALUES\(\S+\)), \S+\)"), r"\1"),
 )
 
@@ -45,7 +45,7 @@ def _never(message: Any, row_revision: Any, tombstone: Any) -> None:
     return None
 
 
-def _no_lock(connection: Any, cqrs_id: str, exclusive: bool) -> None:
+def _no_lock(*_: Any) -> None:
     return None
 
 

@@ -65,7 +65,7 @@ def test_a_flood_of_batches_of_an_unknown_version_is_one_letter():
 
 @pytest.mark.parametrize("payload", NO_BATCHES)
 def test_what_is_no_batch_at_all_is_a_dead_letter(payload):
-    assert receive(payload) == []
+    assert list(receive(payload)) == []
     assert Letter.objects.get().state == Letter.DEAD
     assert confirmed() == []
 

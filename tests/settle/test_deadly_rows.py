@@ -213,7 +213,7 @@ def test_copies_that_others_have_at_hand_are_no_kills(server):
         with sign_of_life(server) as holder:
             for _ in range(3):
                 note_start(payload, server, holder)
-            assert receive(payload, redelivered=True) == []
+            assert list(receive(payload, redelivered=True)) == []
             assert not Letter.objects.exists() and confirmed() == []
         receive(payload, redelivered=True)
         assert buried() == [1]

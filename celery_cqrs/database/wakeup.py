@@ -35,22 +35,32 @@ DROP FUNCTION IF EXISTS celery_cqrs_wake_relay();
 """
 
 
+def can_wake(connection: Any) -> bool:
+    """Whether captures on this database can be heard at all."""
+    return str(connection.vendor) == "postgresql"
+
+
 def fall_asleep(connection: Any) -> bool:
     """Whether captures will be heard from now on; the caller then looks once more, and calls ``get_up`` in the end."""
-    if connection.vendor != "postgresql":
+    if not can_wake(connection):
         return False
     with connection.cursor() as cursor:
-        _listen(connection.connection)
-        cursor.execute(f"LISTEN {CHANNEL}")
+        if _listen(connection.connection):
+            cursor.execute(f"LISTEN {CHANNEL}")
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [ADVISORY_SPACE, SLEEPER])
         return bool(cursor.fetchone()[0])
 
 
-def _listen(driver: Any) -> None:
-    """psycopg keeps for ever what nobody handles; what is heard between statements must cut the next sleep short."""
-    if driver not in _heard and hasattr(driver, "add_notify_handler"):
+def _listen(driver: Any) -> bool:
+    """Whether this connection does not listen yet.
+
+    psycopg keeps for ever what nobody handles; what is heard between statements must cut the next sleep short.
+    """
+    is_new = driver not in _heard
+    if is_new and hasattr(driver, "add_notify_handler"):
         driver.add_notify_handler(lambda _: _heard.__setitem__(driver, True))
     _heard[driver] = False
+    return is_new
 
 
 def get_up(connection: Any) -> None:

@@ -117,7 +117,7 @@ def message_text(
     pk: str,
     data: str,
     captured_at: str,
-    outbox_ids: Iterable[int],
+    outbox_ids: Iterable[int | str],
     previous_data: str = NULL,
     meta: str = NULL,
     correlation_id: str = NULL,
@@ -129,6 +129,15 @@ def message_text(
         f'"instance_data":{data},"previous_data":{previous_data},"meta":{meta},"correlation_id":{correlation_id},'
         f'"captured_at":{captured_at},"expires":{expires},"retries":0,"outbox_ids":[{",".join(map(str, outbox_ids))}]}}'
     )
+
+
+def message_frame(signal_type: str, cqrs_id: str, captured_at: str, expires: str) -> list[str]:
+    """What stands around the key, the data and the one outbox id of messages that differ in nothing else."""
+    gap = "\x00"
+    text = message_text(
+        signal_type, cqrs_id, pk=gap, data=gap, captured_at=captured_at, expires=expires, outbox_ids=(gap,)
+    )
+    return text.split(gap)
 
 
 def facts_of(wire: Any) -> dict[str, Any]:

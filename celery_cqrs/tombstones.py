@@ -13,6 +13,8 @@ from celery_cqrs import conf
 from celery_cqrs.database.keys import among
 from celery_cqrs.models import Tombstone
 
+KEYS_AT_ONCE = 10_000
+
 
 def remember(using: str, side: str, cqrs_id: str, revisions: Mapping[str, int]) -> None:
     """Write the deletion of each key at its revision, over what was remembered of it. The caller holds the keys."""
@@ -34,6 +36,15 @@ def find(using: str, side: str, cqrs_id: str, pks: Iterable[str]) -> dict[str, i
     """The remembered revision of each of the keys that has one."""
     rows = among(Tombstone.objects.using(using).filter(side=side, cqrs_id=cqrs_id), "pk_text", pks)
     return dict(rows.values_list("pk_text", "revision"))
+
+
+def find_many(using: str, side: str, cqrs_id: str, pks: Sequence[str]) -> dict[str, int]:
+    """The same of any number of keys."""
+    found: dict[str, int] = {}
+    size = min(KEYS_AT_ONCE, (connections[using].features.max_query_params or KEYS_AT_ONCE) // 2)
+    for start in range(0, len(pks), size):
+        found |= find(using, side, cqrs_id, pks[start : start + size])
+    return found
 
 
 def hold(using: str, side: str, cqrs_id: str, pks: Iterable[str]) -> dict[str, int]:

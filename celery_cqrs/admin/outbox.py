@@ -14,9 +14,8 @@ from django.utils.html import format_html
 
 from celery_cqrs import conf
 from celery_cqrs.admin.pages import COUNTED, ListedFilter, LookOnlyAdmin, SignalTypeFilter
-from celery_cqrs.columns import clean_key
 from celery_cqrs.database import clock
-from celery_cqrs.master.choice import STATES, drop_rows, retry_rows, state_of, with_error
+from celery_cqrs.master.choice import STATES, drop_rows, retry_rows, state_of, with_error, with_key
 from celery_cqrs.models import Destination, Outbox
 from celery_cqrs.registry import MasterRegistry
 
@@ -91,7 +90,17 @@ class OutboxAdmin(LookOnlyAdmin):
     Whoever may view looks; whoever may change may retry, whoever may delete may drop.
     """
 
-    list_display = ("id", "state", "queue", "cqrs_id", "pk_text", "signal_type", "captured_at", "attempts", "problem")
+    list_display = (
+        "id",
+        "state",
+        "queue",
+        "cqrs_id",
+        "named_keys",
+        "signal_type",
+        "captured_at",
+        "attempts",
+        "problem",
+    )
     list_filter = (StateFilter, QueueFilter, ModelFilter, SignalTypeFilter, AgeFilter)
     search_fields = ("pk_text", "cqrs_id", "error")
     search_help_text = "A primary key or a CQRS_ID as a whole, else a part of an error."
@@ -99,7 +108,7 @@ class OutboxAdmin(LookOnlyAdmin):
     sortable_by = ("id",)
     actions = ("retry", "drop")
     fieldsets = (
-        (None, {"fields": ("state", "queue", "cqrs_id", "pk_text", "signal_type", "revision", "direct")}),
+        (None, {"fields": ("state", "queue", "cqrs_id", "named_keys", "signal_type", "revision", "direct")}),
         ("Sending", {"fields": ("captured_at", "available_at", "sent_at", "attempts", "error")}),
         ("What travels beside the instance", {"fields": ("previous", "deletion", "about", "correlation_id")}),
     )
@@ -117,7 +126,7 @@ class OutboxAdmin(LookOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        keyed = queryset.filter(pk_text=clean_key(term))
+        keyed = queryset.filter(with_key(queryset.db, term))
         if keyed.exists():
             return keyed, False
         return queryset.filter(Q(cqrs_id=term) if term in MasterRegistry.models else with_error(term)), False

@@ -66,16 +66,24 @@ class Documents:
 
     def sql(self, condition: str) -> str:
         """The statement that gives key text and JSON object of the rows that satisfy ``condition`` (SQL)."""
-        rows = f"SELECT {self.columns} FROM {self.table} WHERE {condition}"
-        return f"SELECT {self.key}, row_to_json(r)::text FROM ({rows}) r"
+        return f"SELECT {self.key}, row_to_json(r)::text FROM ({self._rows(condition)}) r"
 
     def read(self, keys: Sequence[str]) -> dict[str, str]:
-        """Key text → JSON object, for those of ``keys`` (texts) that exist. Raises ValueError for a bad key."""
+        """Key text → JSON object, for those of ``keys`` (texts) that exist. Raises ValueError for a bad key.
+
+        Each is looked up by itself: for all at once PostgreSQL may read a whole table that has grown since its
+        statistics.
+        """
         if not all(map(self.readable.fullmatch, keys)):
             raise ValueError("one of the keys is none of this table.")
+        row = f"{self._rows(f'{self.key_column} = k.key')} OFFSET 0"
+        rows = f"unnest(%s::{self.array}[]) AS k(key) CROSS JOIN LATERAL ({row}) r"
         with connections[self.using].cursor() as cursor:
-            cursor.execute(self.sql(f"{self.key_column} = ANY(%s::{self.array}[])"), [array_of_texts(keys)])
+            cursor.execute(f"SELECT {self.key}, row_to_json(r)::text FROM {rows}", [array_of_texts(keys)])
             return dict(cursor.fetchall())
+
+    def _rows(self, condition: str) -> str:
+        return f"SELECT {self.columns} FROM {self.table} WHERE {condition}"
 
 
 @lru_cache(maxsize=1_000)

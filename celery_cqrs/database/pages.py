@@ -14,6 +14,11 @@ def after(rows: QuerySet[Any], key: Any) -> QuerySet[Any]:
     return ordered if key is None else ordered.filter(pk__gt=key)
 
 
+def is_last(rows: QuerySet[Any], key: Any) -> bool:
+    """Whether nothing of ``rows`` comes behind ``key``; exists() drops the order and reads from the start."""
+    return not after(rows, key).values_list("pk", flat=True)[:1]
+
+
 def satisfying(rows: QuerySet[Any], rule: Q | None) -> QuerySet[Any]:
     """Those of ``rows`` that satisfy ``rule``, each once, also where it asks about many rows of another table."""
     if rule is None:

@@ -1,13 +1,13 @@
-"""PostgreSQL: a claim in one statement, since a single change costs as many round trips as a thousand.
+"""PostgreSQL: claims in one statement each, since a single change costs as many round trips as a thousand.
 
-What it takes is what ``outbox.py`` takes step by step elsewhere. Its stamp is read once, while the statement runs: all
+What they take is what ``outbox.py`` takes step by step elsewhere. A stamp is read once, while its statement runs: all
 rows that it sees were captured before.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,56 +20,101 @@ from celery_cqrs.master.claimed import Claimed
 from celery_cqrs.models import LAST_YEAR
 
 DUE = """
-    kind = 'sync' AND sent_at IS NULL
+    kind = '{kind}' AND sent_at IS NULL
     AND available_at <= statement_timestamp() - make_interval(secs => %(older_than_seconds)s)
     AND queue NOT IN (SELECT queue FROM celery_cqrs_destination WHERE rests_until > statement_timestamp())
     AND (%(queues)s::text[] IS NULL OR queue = ANY (%(queues)s::text[]))
+    AND signal_type {signal_type}
 """
-LOOK = f"SELECT 1 FROM celery_cqrs_outbox WHERE {DUE} ORDER BY sent_at, available_at, id LIMIT 1"
 PICK = f"""
-    SELECT id, queue, cqrs_id, pk FROM celery_cqrs_outbox WHERE {DUE} AND signal_type {{kind}} 'SYNC'
+    SELECT id, size FROM celery_cqrs_outbox WHERE {DUE}
     ORDER BY sent_at, available_at, id LIMIT {{limit}} FOR UPDATE SKIP LOCKED
 """
-CLAIM = f"""
-    WITH changes AS MATERIALIZED ({PICK.format(kind="<>", limit="%(limit)s")}),
-    syncs AS MATERIALIZED ({PICK.format(kind="=", limit="%(limit)s - (SELECT count(*) FROM changes)")}),
-    picked AS MATERIALIZED (TABLE changes UNION ALL TABLE syncs),
-    siblings AS MATERIALIZED (
-        SELECT o.id FROM celery_cqrs_outbox o
-        WHERE o.kind = 'sync' AND o.sent_at IS NULL AND o.pk = ANY (ARRAY (SELECT pk FROM picked))
-        AND (o.queue, o.cqrs_id, o.pk) IN (SELECT queue, cqrs_id, pk FROM picked)
-        AND o.id NOT IN (SELECT id FROM picked)
-        ORDER BY o.id LIMIT %(siblings)s FOR UPDATE OF o SKIP LOCKED
-    )
-    UPDATE celery_cqrs_outbox o SET sent_at = (SELECT clock_timestamp()), attempts = attempts + 1
-    FROM (SELECT id FROM picked UNION ALL SELECT id FROM siblings) chosen WHERE o.id = chosen.id
-    RETURNING o.id, o.queue, o.cqrs_id, o.pk, o.signal_type, o.revision, o.previous_data, o.custom, o.meta,
-        o.correlation_id, o.direct, o.error, to_json(o.captured_at)::text,
-        o.error <> '' AND o.available_at >= make_timestamptz({LAST_YEAR + 1}, 1, 1, 0, 0, 0), o.attempts,
-        to_json(o.sent_at)::text
+TOLD = f"""
+    o.id, o.queue, o.cqrs_id, o.pk, o.signal_type, o.revision, o.previous_data, o.custom, o.meta, o.correlation_id,
+    o.direct, o.error, o.kind, o.keys, to_json(o.captured_at)::text,
+    o.error <> '' AND o.available_at >= make_timestamptz({LAST_YEAR + 1}, 1, 1, 0, 0, 0), o.attempts,
+    to_json(o.sent_at)::text
 """
+MARK = f"""
+    UPDATE celery_cqrs_outbox o SET sent_at = {{stamp}}, attempts = attempts + 1
+    FROM ({{chosen}}) chosen WHERE o.id = chosen.id RETURNING {TOLD}
+"""
+NOW = "(SELECT clock_timestamp())"
+
+SOME_WAIT = "EXISTS (SELECT FROM celery_cqrs_outbox WHERE sent_at IS NULL AND available_at > statement_timestamp())"
+CHANGES = MARK.format(stamp=NOW, chosen=PICK.format(kind="sync", signal_type="<> 'SYNC'", limit="%(limit)s"))
+CHANGES += f", {SOME_WAIT}"
+SIBLINGS = MARK.format(
+    stamp=NOW,
+    chosen="""
+        SELECT w.id FROM celery_cqrs_outbox w
+        JOIN unnest(%(of_queues)s::text[], %(ids)s::text[], %(pks)s::text[]) AS k(queue, cqrs_id, pk)
+        ON w.queue = k.queue AND w.cqrs_id = k.cqrs_id AND w.pk = k.pk
+        WHERE w.kind = 'sync' AND w.sent_at IS NULL AND w.pk = ANY (%(pks)s::text[])
+        ORDER BY w.id LIMIT %(most)s FOR UPDATE OF w SKIP LOCKED
+    """,
+)
+ROOM = "greatest(0, %(limit)s - (SELECT coalesce(sum(size), 0) FROM bundles))"
+REST = f"""
+    WITH bundles AS MATERIALIZED ({PICK.format(kind="bundle", signal_type="<> 'SYNC'", limit="%(most)s")}),
+    syncs AS MATERIALIZED ({PICK.format(kind="sync", signal_type="= 'SYNC'", limit=ROOM)}),
+    more AS MATERIALIZED ({PICK.format(kind="bundle", signal_type="= 'SYNC'", limit=f"least(%(most)s, {ROOM})")})
+    {MARK.format(stamp=NOW, chosen="TABLE bundles UNION ALL TABLE syncs UNION ALL TABLE more")}
+"""
+LOOK = " UNION ALL ".join(
+    f"(SELECT 1 FROM celery_cqrs_outbox WHERE {DUE.format(kind=kind, signal_type=signal_type)}"
+    " ORDER BY sent_at, available_at, id LIMIT 1)"
+    for kind, signal_type in (("{first}", "{of}"), ("bundle", "<> ''"))
+)
+LOOK_FOR_REST, LOOK_FOR_ANY = LOOK.format(first="sync", of="= 'SYNC'"), LOOK.format(first="sync", of="<> ''")
 NO_DOCUMENTS = (None,) * 4
 
 
-def claim(
+def claim_changes(
     using: str, limit: int, older_than_seconds: float, queues: Collection[str] | None, siblings: int
 ) -> list[Claimed]:
-    """As ``outbox.claim``, with at most so many ``siblings``."""
-    ensure_autocommit(connections[using])
-    parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "siblings": siblings}
-    with connections[using].cursor() as cursor:
-        cursor.execute(CLAIM, parameters)
-        rows = cursor.fetchall()
-    if not rows:
+    """As ``outbox.claim_changes``; its at most so many ``siblings`` are only looked for where some may be left."""
+    found = _claim(using, CHANGES, {**_parameters(older_than_seconds, queues), "limit": limit})
+    claimed = _read(found)
+    if found and (len(found) >= limit or older_than_seconds or found[0][-1]):
+        claimed += _claim_siblings(using, claimed, siblings)
+    return sorted(claimed)
+
+
+def claim_rest(
+    using: str, limit: int, most: int, older_than_seconds: float, queues: Collection[str] | None
+) -> list[Claimed]:
+    """As ``outbox.claim_rest``. Whether there is anything is found out in a third of the time."""
+    parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
+    if not _has_any(using, LOOK_FOR_REST, parameters):
         return []
-    stamp = clock.for_field(datetime.fromisoformat(json.loads(rows[0][-1])))
-    return [_claimed(row, stamp) for row in sorted(rows)]
+    return sorted(_read(_claim(using, REST, parameters)))
 
 
 def has_due(using: str, queues: Collection[str] | None) -> bool:
     """As ``outbox.has_due``."""
+    return _has_any(using, LOOK_FOR_ANY, _parameters(0, queues))
+
+
+def _claim_siblings(using: str, claimed: Sequence[Claimed], most: int) -> list[Claimed]:
+    """The other pending rows of the keys of ``claimed``."""
+    keys = sorted({(row.queue, row.cqrs_id, row.pk_text) for row in claimed})
+    queues, ids, pks = (array_of_texts(texts) for texts in zip(*keys, strict=True))
+    parameters = {"of_queues": queues, "ids": ids, "pks": pks, "most": most}
+    return _read(_claim(using, SIBLINGS, parameters))
+
+
+def _claim(using: str, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    ensure_autocommit(connections[using])
     with connections[using].cursor() as cursor:
-        cursor.execute(LOOK, _parameters(0, queues))
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+def _has_any(using: str, sql: str, parameters: dict[str, Any]) -> bool:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, parameters)
         return cursor.fetchone() is not None
 
 
@@ -78,8 +123,14 @@ def _parameters(older_than_seconds: float, queues: Collection[str] | None) -> di
     return {"older_than_seconds": older_than_seconds, "queues": chosen}
 
 
+def _read(rows: Sequence[tuple[Any, ...]]) -> list[Claimed]:
+    stamp = clock.for_field(datetime.fromisoformat(json.loads(rows[0][17]))) if rows else clock.EPOCH
+    return [_claimed(row, stamp) for row in rows]
+
+
 def _claimed(row: tuple[Any, ...], stamp: datetime) -> Claimed:
-    documents = row[6:10]
+    documents, keys = row[6:10], row[13]
     if documents != NO_DOCUMENTS:
         documents = tuple(None if text is None else json.loads(text) for text in documents)
-    return Claimed._make((*row[:6], *documents, *row[10:15], stamp))
+    held = None if keys is None else json.loads(keys)
+    return Claimed._make((*row[:6], *documents, *row[10:13], held, *row[14:17], stamp))

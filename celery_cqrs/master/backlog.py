@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connections
-from django.db.models import Count, Min
+from django.db.models import Min, Sum
 
 from celery_cqrs import conf, signals
 from celery_cqrs.database import clock
@@ -50,14 +50,16 @@ def read_backlogs(using: str) -> list[Backlog]:
     grouped = (
         Outbox.objects.using(using)
         .values("queue", "cqrs_id")
-        .annotate(**{state: Count("id", filter=rule) for state, rule in STATES.items()}, oldest=Min("captured_at"))
+        .annotate(
+            **{state: Sum("size", filter=rule, default=0) for state, rule in STATES.items()}, oldest=Min("captured_at")
+        )
         .order_by("queue", "cqrs_id")
     )
     return [_backlog(using, now, **row) for row in grouped]
 
 
 def find_overfull(using: str) -> list[Overfull]:
-    """The queues for which more rows wait than ``outbox_max_rows`` allows; empty when there is no such cap.
+    """The queues for which more changes wait than ``outbox_max_rows`` allows; empty when there is no such cap.
 
     One query looks at no more rows than the cap allows to all queues together, and one: when there are that many, one
     queue at least is over its cap among them. Another one may be found only when that one is mended.
@@ -68,10 +70,11 @@ def find_overfull(using: str) -> list[Overfull]:
     looked_at = limit * max(1, len(conf.master.replicas)) + 1
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT queue, COUNT(*) FROM (SELECT queue FROM celery_cqrs_outbox LIMIT %s) few GROUP BY queue ORDER BY 1",
+            "SELECT queue, SUM(size) FROM (SELECT queue, size FROM celery_cqrs_outbox LIMIT %s) few "
+            "GROUP BY queue ORDER BY 1",
             [looked_at],
         )
-        return [Overfull(using, queue, rows, limit) for queue, rows in cursor.fetchall() if rows > limit]
+        return [Overfull(using, queue, int(rows), limit) for queue, rows in cursor.fetchall() if rows > limit]
 
 
 def announce_overfull(using: str) -> None:

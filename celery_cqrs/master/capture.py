@@ -9,20 +9,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from django.db import connections, router, transaction
 
-from celery_cqrs import conf, signals, tombstones
+from celery_cqrs import signals, tombstones
 from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
-from celery_cqrs.exceptions import SerializationFailed, SettingRefused
-from celery_cqrs.master import additions, insert, publisher, tracking
-from celery_cqrs.master.fields import demand_named
+from celery_cqrs.exceptions import SerializationFailed
+from celery_cqrs.master import additions, bundles, insert, publisher, tracking
+from celery_cqrs.master.concerned import pk_of, queues_of, registered_for_delete, registered_for_save
 from celery_cqrs.master.revision import home_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import Outbox, Tombstone
-from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import key_text
 
 ROWS_PER_STATEMENT = 500
@@ -38,16 +38,20 @@ class Change:
     custom: additions.Added = additions.NOTHING
 
 
-def capture_saves(changes: Sequence[Change], using: str) -> None:
+def capture_saves(changes: Sequence[Change], using: str, *, together: bool = False) -> None:
     """Capture instances that were just inserted or updated, all of one class, and bring their revisions up to date.
 
-    The caller has an ``on_commit`` with ``publisher.after_commit`` for what was captured to be published.
+    ``together``: many of them may share a row of the outbox, for they hold the revisions that are stored. The caller
+    has an ``on_commit`` with ``publisher.after_commit`` for what was captured to be published.
     """
     if not changes:
         return
     model = type(changes[0].instance)
     for registered in registered_for_save(model):
-        _capture(registered, SignalType.SAVE, changes, using)
+        if together and len(changes) >= bundles.LEAST_KEYS and bundles.may_bundle(registered):
+            _capture_together(registered, changes, using)
+        else:
+            _capture(registered, SignalType.SAVE, changes, using)
     publisher.mark_captured(using)
 
 
@@ -79,6 +83,18 @@ def capture_syncs_of(registered: Any, instances: Sequence[Any], using: str, queu
     publisher.mark_captured(using)
     publish_after_commit(using)
     return len(captured)
+
+
+def capture_sync_keys(registered: Any, pks: Sequence[Any], using: str, queue: str | None = None) -> None:
+    """As ``capture_syncs_of`` for rows of which nothing but the key is known, or is asked of the project."""
+    queues = queues_of(registered, queue)
+    if not pks:
+        return
+    keys = [key_text(registered, pk) for pk in pks]
+    bundles.write(using, registered, SignalType.SYNC, keys, queues, direct=queue is not None)
+    publisher.mark_captured(using)
+    publish_after_commit(using)
+    _announce(registered, SignalType.SYNC, pks, queues, using)
 
 
 def capture_absence(registered: Any, revisions: Mapping[str, int], using: str, queue: str) -> None:
@@ -113,26 +129,6 @@ def capture_bulk(model: Any, instances: Sequence[Any], using: str | None, *, cre
         publish_after_commit(alias)
 
 
-def registered_for_save(model: type) -> list[Any]:
-    """Registered models whose rows a save of ``model`` may have changed: its own, its ancestors', its descendants'."""
-    return [known for known in MasterRegistry.models.values() if issubclass(model, known) or _descends(known, model)]
-
-
-def registered_for_delete(model: Any) -> list[Any]:
-    """Registered models of the very table of ``model``; Django signals each table of a multi-table row by itself."""
-    table = model._meta.concrete_model
-    return [known for known in MasterRegistry.models.values() if known._meta.concrete_model is table]
-
-
-def pk_of(registered: Any, instance: Any) -> Any:
-    """The key of ``instance`` in the table of ``registered``; with two parent tables each has a key of its own."""
-    return instance._get_pk_val(registered._meta) if isinstance(instance, registered) else instance.pk
-
-
-def _descends(known: Any, model: Any) -> bool:
-    return issubclass(known, model._meta.concrete_model)
-
-
 def _capture(
     model: Any, signal_type: SignalType, changes: Sequence[Change], using: str, queue: str | None = None
 ) -> dict[str, int]:
@@ -161,23 +157,29 @@ def _capture(
         revisions = insert.above_hidden_graves(connections[using], model, created, revisions)
         _continue_revisions(model, changes, revisions, using)
     if sent:
-        pks = [pk_of(model, change.instance) for change in sent]
-        signals.captured.send_robust(
-            model, cqrs_id=model.CQRS_ID, signal_type=signal_type, pks=pks, queues=queues, using=using
-        )
+        _announce(model, signal_type, [pk_of(model, change.instance) for change in sent], queues, using)
     return revisions
 
 
-def queues_of(model: Any, queue: str | None = None) -> list[str]:
-    """The queues that get ``model``, or ``queue`` alone. Raises SettingRefused and ModelRefused when it does not."""
-    queues = conf.queues_for(model.CQRS_ID) if model.CQRS_PRODUCE else []
-    if queue is None or not model.CQRS_PRODUCE:
-        return queues
-    if queue not in queues:  # the setting decides who may see the data, also for a sync by hand
-        problem = f"queue {queue!r} does not get {model.CQRS_ID!r}. Add the id there, or name one of {queues}."
-        raise SettingRefused(path='["master"]["replicas"]', problem=problem)
-    demand_named(model, queue)
-    return [queue]
+def _capture_together(model: Any, changes: Sequence[Change], using: str) -> None:
+    """As ``_capture`` of SAVEs that carry nothing but their keys."""
+    pks = [pk_of(model, change.instance) for change in changes]
+    keys = [key_text(model, pk) for pk in pks]
+    queues = queues_of(model)
+    wanted = [additions.is_wanted(model, change.instance) for change in changes] if queues else [False] * len(keys)
+    bundles.write(using, model, SignalType.SAVE, list(compress(keys, wanted)), queues)
+    created = [key for key, change in zip(keys, changes, strict=True) if change.created]
+    stored = {key: change.instance.cqrs_revision for key, change in zip(keys, changes, strict=True)}
+    raised = insert.raised_revisions(connections[using], model, stored, created)
+    if raised:
+        _continue_revisions(model, changes, raised, using)
+    if any(wanted):
+        _announce(model, SignalType.SAVE, list(compress(pks, wanted)), queues, using)
+
+
+def _announce(model: Any, signal_type: SignalType, pks: Sequence[Any], queues: Sequence[str], using: str) -> None:
+    facts = {"cqrs_id": model.CQRS_ID, "signal_type": signal_type, "pks": pks, "queues": queues, "using": using}
+    signals.captured.send_robust(model, **facts)
 
 
 def _rows(

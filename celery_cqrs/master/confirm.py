@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connections
-from django.db.models import Q
+from django.db.models import DateTimeField, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce, Greatest
 
 from celery_cqrs import signals
 from celery_cqrs.batch import Confirmation, Receipt
@@ -27,24 +32,32 @@ def confirm(payload: Any) -> int:
     for receipt in confirmation.batches:
         if receipt.outbox not in connections:
             raise MessageRefused(problem=f"it confirms rows of database {receipt.outbox!r}, which is not in DATABASES.")
-    return sum(patiently(_confirm_batch, confirmation.queue, receipt) for receipt in confirmation.batches)
+    by_outbox: dict[str, list[Receipt]] = defaultdict(list)
+    for receipt in confirmation.batches:
+        by_outbox[receipt.outbox].append(receipt)
+    return sum(patiently(_confirm_on, using, confirmation.queue, some) for using, some in by_outbox.items())
 
 
-def _confirm_batch(queue: str, receipt: Receipt) -> int:
-    with write_transaction(receipt.outbox):
-        count = outbox.confirm(receipt.outbox, queue, receipt.outbox_ids, receipt.stamp)
-        _note_evidence(queue, receipt)
-    facts = {"queue": queue, "count": count, "outbox_ids": receipt.outbox_ids, "using": receipt.outbox}
-    signals.confirmed.send_robust(Outbox, **facts)
-    return count
+def _confirm_on(using: str, queue: str, receipts: Sequence[Receipt]) -> int:
+    with write_transaction(using):
+        counts = [outbox.confirm(using, queue, receipt.outbox_ids, receipt.stamp) for receipt in receipts]
+        _note_evidence(using, queue, max(receipt.stamp for receipt in receipts))
+    for receipt, count in zip(receipts, counts, strict=True):
+        facts = {"queue": queue, "count": count, "outbox_ids": receipt.outbox_ids, "using": using}
+        signals.confirmed.send_robust(Outbox, **facts)
+    return sum(counts)
 
 
-def _note_evidence(queue: str, receipt: Receipt) -> None:
+def _note_evidence(using: str, queue: str, newest: datetime) -> None:
     """The replica lives, so probing starts anew; and the newest stamp only ever rises, also when two of us run."""
-    using = receipt.outbox
-    moment = clock.for_field(clock.now(using))
-    Destination.objects.using(using).get_or_create(queue=queue)
+    stamp = Value(clock.for_field(newest), DateTimeField())
     known = Destination.objects.using(using).filter(queue=queue)
-    known.update(confirmed_at=moment, probe_seconds=None, rests_until=None)
-    stamp = clock.for_field(receipt.stamp)
-    known.filter(Q(confirmed_stamp__isnull=True) | Q(confirmed_stamp__lt=stamp)).update(confirmed_stamp=stamp)
+    evidence: dict[str, Any] = {
+        "confirmed_at": RawSQL(clock.now_sql(connections[using]), ()),
+        "confirmed_stamp": Greatest(Coalesce("confirmed_stamp", stamp), stamp),
+        "probe_seconds": None,
+        "rests_until": None,
+    }
+    if not known.update(**evidence):
+        Destination.objects.using(using).get_or_create(queue=queue)
+        known.update(**evidence)

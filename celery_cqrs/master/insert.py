@@ -92,6 +92,14 @@ def above_hidden_graves(
     return {key: _above(revision, graves.get(key)) for key, revision in revisions.items()}
 
 
+def raised_revisions(connection: Any, model: Any, stored: Mapping[str, int], created: Sequence[str]) -> dict[str, int]:
+    """The revisions that tombstones ask for instead of the ``stored`` ones, negative; mostly none."""
+    graves = tombstones.find_many(connection.alias, Tombstone.MASTER, model.CQRS_ID, list(stored))
+    above = {key: _above(stored[key], grave) for key, grave in graves.items()}
+    above = above_hidden_graves(connection, model, created, {**stored, **above})
+    return {key: revision for key, revision in above.items() if revision < 0}
+
+
 def _above(revision: int, grave: int | None) -> int:
     """``revision``, or what the tombstone at ``grave`` asks for instead, negative."""
     return revision if grave is None or grave < abs(revision) else -(grave + 1)

@@ -33,7 +33,7 @@ class MasterQuerySet(models.QuerySet[Any]):
             previous = [_tell(one, tracking.previous_values(one, True, one.pk is not None)) for one in instances]
             created: list[Any] = models.QuerySet(self.model, using=using).bulk_create(instances, *args, **kwargs)
             changes = [capture.Change(one, True, told) for one, told in zip(created, previous, strict=True)]
-            capture.capture_saves(changes, using)
+            capture.capture_saves(changes, using, together=True)
             capture.publish_after_commit(using)
         signals.post_bulk_create.send(self.model, instances=created, using=using)
         return created
@@ -82,7 +82,7 @@ class MasterManager(models.Manager.from_queryset(MasterQuerySet)):  # type: igno
         count = rows.update(cqrs_revision=models.F("cqrs_revision") + 1, cqrs_updated=timezone.now(), **field_values)
         told = [(one, _tell(one, tracking.changed_values(before.get(one.pk), one))) for one in rows.all()]
         changes = [capture.Change(one, previous_data=previous) for one, previous in told]
-        capture.capture_saves(changes, using)
+        capture.capture_saves(changes, using, together=True)
         signals.post_update.send(self.model, instances=[change.instance for change in changes], using=using)
         return int(count)
 

@@ -19,48 +19,71 @@ from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.master import at_once
-from celery_cqrs.master.claimed import Claimed
+from celery_cqrs.master import at_once, bundles
+from celery_cqrs.master.claimed import Claimed, Row, row_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import LAST_YEAR, Destination, Outbox
 
 REST_SECONDS = 2.0
 IDS_PER_STATEMENT = 5_000
 SIBLINGS_PER_ROW = 100
+BUNDLES_AT_ONCE = 4
+"""For each batch that a claim is to fill; to plan the statement takes as long as to mark them."""
 SET_ASIDE_SECONDS = 10.0
 
 HELD = ExpressionWrapper(Q(error__gt="", available_at__year__gt=LAST_YEAR), BooleanField())
-PENDING = Q(kind="sync", sent_at__isnull=True)
+PENDING = Q(kind__in=(Outbox.SYNC, Outbox.BUNDLE), sent_at__isnull=True)
+BUNDLE, SYNC = Q(kind=Outbox.BUNDLE), Q(signal_type=SignalType.SYNC.value)
+CHANGES, REST = ~BUNDLE & ~SYNC, BUNDLE | SYNC
 
 Read = tuple[Any, ...]
 """A row as it was read: the values of ``Claimed`` but for the last."""
 
-COLUMNS = Claimed._fields[:12]
+COLUMNS = Claimed._fields[:14]
 """What is told as it is stored."""
 
 
 def claim(
     using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
 ) -> list[Claimed]:
-    """Mark about ``limit`` pending rows as sent and return them by id, with all other pending rows of their keys.
+    """All that the next two take: changes, and what may wait for them. Returned by id."""
+    changes = claim_changes(using, limit, older_than_seconds, queues)
+    return sorted(changes + claim_rest(using, limit - len(changes), older_than_seconds, queues))
+
+
+def claim_changes(
+    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
+) -> list[Claimed]:
+    """Mark about ``limit`` pending changes as sent and return them by id, with all other pending rows of their keys.
 
     Rows locked by another publisher are passed over. A key's rows go together, so that previous values stay whole.
-    ``queues`` are the only ones looked at; None for all. What is only sent again, a SYNC, lets changes go first.
+    ``queues`` are the only ones looked at; None for all. Bundles and SYNCs are not among them.
     """
     if connections[using].vendor == "postgresql":
-        return at_once.claim(using, limit, older_than_seconds, queues, siblings=SIBLINGS_PER_ROW * limit)
-    due = _due(using, clock.now(using), older_than_seconds, queues)
+        return at_once.claim_changes(using, limit, older_than_seconds, queues, siblings=SIBLINGS_PER_ROW * limit)
+    due = _due(using, clock.now(using), older_than_seconds, queues).filter(CHANGES)
     if not due.exists():
         return []
     with write_transaction(using):
-        picked = _pick(using, due.exclude(signal_type=SignalType.SYNC.value), limit)
-        if len(picked) < limit:
-            picked += _pick(using, due.filter(signal_type=SignalType.SYNC.value), limit - len(picked))
-        rows = {row[0]: row for row in [*picked, *_siblings(using, picked)]}
-        stamp = clock.for_field(clock.now(using))  # after the rows are locked: none of them was captured later
-        for chosen in _by_ids(using, list(rows)):
-            chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
-    return [Claimed._make((*rows[row_id], stamp)) for row_id in sorted(rows)]
+        picked = _pick(using, due, limit)
+        return _mark(using, [*picked, *_siblings(using, picked)])
+
+
+def claim_rest(
+    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
+) -> list[Claimed]:
+    """The same for a few bundles of changes and, if these leave room, for up to ``limit`` SYNCs."""
+    most = BUNDLES_AT_ONCE * max(1, limit // bundles.MOST_KEYS)
+    if connections[using].vendor == "postgresql":
+        return at_once.claim_rest(using, limit, most, older_than_seconds, queues)
+    due = _due(using, clock.now(using), older_than_seconds, queues).filter(REST)
+    if not due.exists():
+        return []
+    with write_transaction(using):
+        picked = _pick(using, due.filter(BUNDLE, ~SYNC), most)
+        picked += _pick(using, due.filter(~BUNDLE, SYNC), limit - sum(map(_size, picked)))
+        picked += _pick(using, due.filter(BUNDLE, SYNC), min(most, limit - sum(map(_size, picked))))
+        return _mark(using, picked)
 
 
 def has_due(using: str, queues: Collection[str] | None = None) -> bool:
@@ -72,10 +95,10 @@ def has_due(using: str, queues: Collection[str] | None = None) -> bool:
 
 def stamp_of(claimed: Sequence[Claimed]) -> datetime:
     """The moment of the claim by the database's clock: the stamp that the batch carries and its confirmation echoes."""
-    return clock.from_field(claimed[0].sent_at) or clock.EPOCH
+    return clock.from_field(max(row.sent_at for row in claimed)) or clock.EPOCH
 
 
-def give_back(using: str, rows: Iterable[Claimed], later_seconds: float = 0) -> None:
+def give_back(using: str, rows: Iterable[Row], later_seconds: float = 0) -> None:
     """Make claimed rows pending again, as if they had not been claimed, or behind what comes in ``later_seconds``."""
     changes: dict[str, Any] = {"sent_at": None, "attempts": F("attempts") - 1}
     if later_seconds:
@@ -85,28 +108,40 @@ def give_back(using: str, rows: Iterable[Claimed], later_seconds: float = 0) -> 
         claimed.update(**changes)
 
 
-def set_aside(using: str, rows: Collection[Claimed], error: str) -> None:
-    """Make claimed rows pending again, later: their error is kept and the wait doubles with every attempt."""
+def set_aside(using: str, rows: Collection[Row], error: str) -> None:
+    """Make claimed rows pending again, later: their error is kept and the wait doubles with every attempt.
+
+    A key of a bundle becomes a row of its own.
+    """
     attempts = max(row.attempts for row in rows)
     wait_seconds = backoff_seconds(SET_ASIDE_SECONDS, attempts - 1, conf.master.resend_max_seconds)
     available_at = clock.for_field(clock.now(using) + timedelta(seconds=wait_seconds))
+    changes: dict[str, Any] = {"sent_at": None, "available_at": available_at, "error": clean_key(error, ERROR_LENGTH)}
+    _, places = bundles.split(row.id for row in rows)
     for claimed in _claimed(using, rows):
-        claimed.update(sent_at=None, available_at=available_at, error=clean_key(error, ERROR_LENGTH))
+        if places:
+            bundles.take_out(claimed, places, **changes)
+        claimed.exclude(id__in=places).update(**changes)
 
 
-def drop(using: str, rows: Iterable[Claimed]) -> None:
+def drop(using: str, rows: Iterable[Row]) -> None:
     """Delete rows that need no message."""
-    for chosen in _by_ids(using, [row.id for row in rows]):
+    ids, places = bundles.split(row.id for row in rows)
+    for chosen in _by_ids(using, ids):
         chosen.delete()
+    if places:
+        bundles.strike(Outbox.objects.using(using), places)
 
 
-def confirm(using: str, queue: str, ids: Collection[int], stamp: datetime) -> int:
-    """Delete the rows that ``queue`` has confirmed of a batch stamped ``stamp``; returns how many there still were.
+def confirm(using: str, queue: str, numbers: Collection[int], stamp: datetime) -> int:
+    """Delete what ``queue`` has confirmed of a batch stamped ``stamp``; returns how many changes there still were.
 
     A row captured after the stamp was not in that batch: a restored master gives ids out again.
     """
     batch = {"queue": queue, "captured_at__lte": clock.for_field(stamp)}
-    return sum(chosen.filter(**batch).delete()[0] for chosen in _by_ids(using, list(ids)))
+    ids, places = bundles.split(numbers)
+    count = sum(chosen.filter(**batch).delete()[0] for chosen in _by_ids(using, ids))
+    return count + (bundles.strike(Outbox.objects.using(using).filter(**batch), places) if places else 0)
 
 
 def rest_queue(using: str, queue: str, failure: str = "") -> None:
@@ -138,9 +173,9 @@ def on_their_way(rows: QuerySet[Outbox]) -> QuerySet[Outbox]:
     return rows.exclude(~Q(signal_type=SignalType.SYNC), available_at__year__gt=LAST_YEAR)
 
 
-def _claimed(using: str, rows: Iterable[Claimed]) -> Iterator[QuerySet[Outbox]]:
+def _claimed(using: str, rows: Iterable[Row]) -> Iterator[QuerySet[Outbox]]:
     """These rows as they were claimed; whatever has happened to them since then is not touched."""
-    stamps = {row.id: row.sent_at for row in rows}
+    stamps = {row_of(row.id): row.sent_at for row in rows}
     return (chosen.filter(sent_at__in=set(stamps.values())) for chosen in _by_ids(using, list(stamps)))
 
 
@@ -152,14 +187,28 @@ def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
 
 def _pick(using: str, due: QuerySet[Outbox], limit: int) -> list[Read]:
     ordered = due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))
-    return _read(ordered[:limit])
+    return _read(ordered[:limit]) if limit > 0 else []
+
+
+def _mark(using: str, picked: Sequence[Read]) -> list[Claimed]:
+    """Mark rows that are locked as sent; the stamp is read after that, so that none of them was captured later."""
+    rows = {row[0]: row for row in picked}
+    stamp = clock.for_field(clock.now(using))
+    for chosen in _by_ids(using, list(rows)):
+        chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
+    return [Claimed._make((*rows[row_id], stamp)) for row_id in sorted(rows)]
+
+
+def _size(row: Read) -> int:
+    keys = row[COLUMNS.index("keys")]
+    return 1 if keys is None else len(keys)
 
 
 def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
     """The other pending rows of the keys of ``picked``."""
     keys = {row[1:4] for row in picked}
     queues, cqrs_ids, texts = map(set, zip(*keys, strict=True)) if keys else ((), (), ())
-    rows = among(_pending(using).filter(queue__in=queues, cqrs_id__in=cqrs_ids), "pk_text", texts)
+    rows = among(_pending(using).filter(~BUNDLE, queue__in=queues, cqrs_id__in=cqrs_ids), "pk_text", texts)
     found = rows.order_by("id").values_list("id", flat=True)[: SIBLINGS_PER_ROW * len(picked)]
     others = set(found) - {row[0] for row in picked}
     held = (part.filter(PENDING).select_for_update(skip_locked=_skips(using)) for part in _by_ids(using, list(others)))
@@ -169,7 +218,7 @@ def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
 def _read(rows: QuerySet[Outbox]) -> list[Read]:
     """The values of ``Claimed`` but for the last, with the attempt that is about to be made."""
     told = rows.values_list(*COLUMNS, "captured_at", HELD, F("attempts") + 1)
-    return [(*row[:12], _moment_text(row[12]), *row[13:]) for row in told]
+    return [(*row[:14], _moment_text(row[14]), *row[15:]) for row in told]
 
 
 def _moment_text(moment: datetime) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from celery_cqrs import conf
 from celery_cqrs.exceptions import SerializationFailed
-from celery_cqrs.master.claimed import Claimed
+from celery_cqrs.master.claimed import Claimed, Member, Row, member_id
 from celery_cqrs.master.coalesce import Planned, coalesce
 from celery_cqrs.master.fields import visible
-from celery_cqrs.master.states import State, States, model_of, pk_of
-from celery_cqrs.message import NULL, SIGNAL_TYPES, SignalType, message_text
+from celery_cqrs.master.states import State, States, model_of, pk_of, speller, texts_of
+from celery_cqrs.message import NULL, SIGNAL_TYPES, SignalType, message_frame, message_text
 
 UNKNOWN_TYPE = "The signal type is not known here; a newer celery_cqrs wrote the row. Upgrade this process."
 
@@ -25,7 +26,7 @@ class Prepared(NamedTuple):
     queue: str
     direct: bool
     text: str
-    rows: tuple[Claimed, ...]
+    rows: tuple[Row, ...]
 
 
 @dataclass
@@ -33,19 +34,47 @@ class Preparation:
     """What claimed rows came to: messages, rows that need none, rows that stay held, and failed ones with the error."""
 
     messages: list[Prepared] = field(default_factory=list)
-    needless: list[Claimed] = field(default_factory=list)
+    needless: list[Row] = field(default_factory=list)
     held: list[Claimed] = field(default_factory=list)
     failed: list[tuple[tuple[Claimed, ...], str]] = field(default_factory=list)
 
 
 def prepare(using: str, rows: Sequence[Claimed], stamp: datetime) -> Preparation:
     """Plan, read and encode ``rows``; each bad row fails alone."""
+    ttl = conf.master.CQRS_MESSAGE_TTL
+    expires = NULL if ttl is None else _json((stamp + timedelta(seconds=ttl)).isoformat())
+    result = Preparation()
+    singles = [row for row in rows if not row.is_bundle]
+    told = cache(partial(texts_of, using))  # to several queues the same keys
+    for bundle in (row for row in rows if row.is_bundle):
+        texts = told(bundle.cqrs_id, tuple(bundle.members.values()))
+        if texts is None or bundle.signal_type not in SIGNAL_TYPES:
+            singles += [bundle.member(place, key) for place, key in bundle.members.items()]
+        else:
+            _unpack(bundle, texts, expires, result)
+    _prepare_singles(using, singles, expires, result)
+    return result
+
+
+def _unpack(bundle: Claimed, texts: Mapping[str, str], expires: str, result: Preparation) -> None:
+    """The messages of ``bundle``, whose rows the database has told; keys without a row need none."""
+    spell, add = speller(model_of(bundle)), result.messages.append
+    before, between, after, end = message_frame(bundle.signal_type, bundle.cqrs_id, bundle.captured_at, expires)
+    for place, key in bundle.members.items():
+        member = Member(member_id(bundle.id, place), bundle)
+        data = texts.get(key)
+        if data is None:
+            result.needless.append(member)
+        else:
+            text = f"{before}{spell(key)}{between}{data}{after}{member.id}{end}"
+            add(Prepared(bundle.queue, bundle.direct, text, (member,)))
+
+
+def _prepare_singles(using: str, rows: Sequence[Claimed], expires: str, result: Preparation) -> None:
     known = [row for row in rows if row.signal_type in SIGNAL_TYPES]
     plans = coalesce(known)
     states = States(using, [plan.last for plan in plans if plan.signal_type is not SignalType.DELETE])
-    ttl = conf.master.CQRS_MESSAGE_TTL
-    expires = NULL if ttl is None else _json((stamp + timedelta(seconds=ttl)).isoformat())
-    result = Preparation(held=_unplanned(known, plans))
+    result.held += _unplanned(known, plans)
     result.failed += [((row,), UNKNOWN_TYPE) for row in rows if row.signal_type not in SIGNAL_TYPES]
     for plan in plans:
         try:
@@ -57,7 +86,6 @@ def prepare(using: str, rows: Sequence[Claimed], stamp: datetime) -> Preparation
             result.needless.extend(plan.rows)
         else:
             result.messages.append(Prepared(plan.last.queue, plan.last.direct, text, plan.rows))
-    return result
 
 
 def _text(plan: Planned, states: States, expires: str) -> str | None:
@@ -88,8 +116,8 @@ def _unplanned(rows: Sequence[Claimed], plans: Iterable[Planned]) -> list[Claime
     return [row for row in rows if row.id not in planned]
 
 
-def row_ids(rows: Iterable[Claimed]) -> list[int]:
-    """The ids of ``rows``."""
+def row_ids(rows: Iterable[Row]) -> list[int]:
+    """The numbers of ``rows`` on the wire."""
     return [row.id for row in rows]
 
 

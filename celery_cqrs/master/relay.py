@@ -11,8 +11,11 @@ from django.db import Error, connections
 from celery_cqrs import conf
 from celery_cqrs.database import tables, wakeup
 from celery_cqrs.master import breaker, outbox
-from celery_cqrs.master.drain import drain
+from celery_cqrs.master.drain import Drained, drain
 from celery_cqrs.models import Outbox
+
+SHORTEST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.064
 
 
 class Relay:
@@ -23,6 +26,7 @@ class Relay:
 
     def __init__(self, queues: Collection[str] | None = None) -> None:
         self._queues = queues
+        self._pause_seconds = SHORTEST_PAUSE_SECONDS
         self._stopping = False
         self._stopped, self._stop = socket.socketpair()
 
@@ -36,36 +40,46 @@ class Relay:
         """Drain until ``stop``; with ``once`` until nothing is pending or the broker is away."""
         with self._stop, self._stopped:
             while not self._stopping:
-                claimed = self._round()
-                if once and not claimed:
+                drained = self._round()
+                if once and not drained.rows:
                     return
-                if not claimed:
+                if drained.rows:
+                    self._pause_seconds = SHORTEST_PAUSE_SECONDS
+                if not drained.may_be_more and not once:
                     self._sleep()
 
-    def _round(self) -> int:
-        """One claim on each database."""
-        return sum(self._drain(using) for using in tables.aliases(Outbox) if not self._stopping)
+    def _round(self) -> Drained:
+        """One drain of each database."""
+        drained = [self._drain(using) for using in tables.aliases(Outbox) if not self._stopping]
+        return Drained(sum(one.rows for one in drained), any(one.may_be_more for one in drained))
 
-    def _drain(self, using: str) -> int:
+    def _drain(self, using: str) -> Drained:
         """A database that is away is asked again at the next look, and keeps nobody from the others."""
         try:
             return drain(using, queues=self._queues)
         except Error:  # InterfaceError (closed by the server) is no DatabaseError
             connections[using].close()
-            return 0
+            return Drained()
 
     def _sleep(self) -> None:
         """Until something is captured, where that can be heard; otherwise until the next look is due."""
         try:
             aliases = tables.aliases(Outbox)
-            if breaker.rest_seconds() or len(aliases) != 1 or not self._sleep_listening(aliases[0]):
+            if breaker.rest_seconds() or len(aliases) != 1 or not wakeup.can_wake(connections[aliases[0]]):
                 wakeup.wait([self._stopped], conf.master.relay_poll_seconds)
+            elif not self._sleep_listening(aliases[0]):
+                self._pause()
         except Error:  # InterfaceError (closed by the server) is no DatabaseError
             connections.close_all()
             wakeup.wait([self._stopped], conf.master.relay_poll_seconds)
 
+    def _pause(self) -> None:
+        """A writer is at work, or another relay sleeps: look again soon, and then less and less often."""
+        wakeup.wait([self._stopped], min(self._pause_seconds, conf.master.relay_poll_seconds))
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
     def _sleep_listening(self, using: str) -> bool:
-        """False when this database cannot wake us, or a writer is at work just now."""
+        """False when a writer is at work just now."""
         connection = connections[using]
         if not wakeup.fall_asleep(connection):
             return False

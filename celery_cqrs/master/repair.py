@@ -108,7 +108,7 @@ def _hurry(using: str, queue: str, cqrs_id: str, keys: Sequence[str]) -> set[str
 
     A held change answers nothing; a held SYNC is not asked for again.
     """
-    rows = Outbox.objects.using(using).filter(kind="sync", queue=queue, cqrs_id=cqrs_id, pk_text__in=keys)
+    rows = Outbox.objects.using(using).filter(kind=Outbox.SYNC, queue=queue, cqrs_id=cqrs_id, pk_text__in=keys)
     rows = outbox.on_their_way(rows)
     lost = clock.now(using) - timedelta(seconds=conf.master.resend_after_seconds)
     rows.filter(sent_at__lt=clock.for_field(lost)).update(sent_at=None, available_at=F("captured_at"))

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from celery_cqrs import conf, signals
 from celery_cqrs.backoff import MAX_DOUBLINGS, backoff_seconds
@@ -142,10 +143,19 @@ def _late_rows(using: str, queue: str, overdue: tuple[Overdue, ...]) -> QuerySet
 
 
 def _oldest_rows(using: str, queue: str, before: datetime | None) -> QuerySet[Outbox]:
+    """About a batch of them, one bundle at least."""
     rows = Outbox.objects.using(using)
     oldest = rows.filter(queue=queue, sent_at__lte=before and clock.for_field(before)).order_by("sent_at", "id")
-    return rows.filter(id__in=list(oldest.values_list("id", flat=True)[: conf.master.batch_size]))
+    sizes = list(oldest.values_list("id", "size")[: conf.master.batch_size])
+    filled = accumulate((size for _, size in sizes), initial=0)
+    return rows.filter(
+        id__in=[row for (row, _), full in zip(sizes, filled, strict=False) if full < conf.master.batch_size]
+    )
 
 
 def _reopen(rows: QuerySet[Outbox]) -> int:
-    return rows.update(sent_at=None)
+    """Returns how many changes they are."""
+    changes: int = rows.aggregate(changes=Sum("size", default=0))["changes"]
+    if changes:
+        rows.update(sent_at=None)
+    return changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -67,7 +67,7 @@ class States:
         texts = result_or_error(read_texts, model, self._using, keys)
         if texts is None or isinstance(texts, Exception):
             return False
-        spell = str if is_number(model) else json.dumps
+        spell = speller(model)
         self._told[model.CQRS_ID] = {key: State(spell(key), text) for key, text in texts.items()}
         return True
 
@@ -82,6 +82,18 @@ class States:
             middle = len(keys) // 2
             self._read(model, keys[:middle])
             self._read(model, keys[middle:])
+
+
+def texts_of(using: str, cqrs_id: str, keys: Sequence[str]) -> dict[str, str] | None:
+    """Key → JSON of those of the rows that exist, the same for all queues; None where they are asked for one by one."""
+    model = MasterRegistry.get_model_by_cqrs_id(cqrs_id)
+    texts = None if model is None else result_or_error(read_texts, model, using, keys)
+    return None if isinstance(texts, Exception) else texts
+
+
+def speller(model: Any) -> Callable[[str], str]:
+    """What makes JSON of a key text of ``model``."""
+    return str if is_number(model) else json.dumps
 
 
 def model_of(row: Claimed) -> Any:

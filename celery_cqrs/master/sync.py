@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
-from celery_cqrs import signals
+from celery_cqrs import conf
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.pages import after, satisfying
-from celery_cqrs.master import capture, insert_pages, publisher
+from celery_cqrs.master import bundles, capture
+from celery_cqrs.master.concerned import queues_of
 from celery_cqrs.master.manager import write_alias
-from celery_cqrs.message import SignalType
+from celery_cqrs.master.mixin import RawMasterMixin
 
 ROWS_AT_ONCE = 500
 
@@ -33,7 +34,7 @@ def sync_rows(rows: QuerySet[Any], queue: str | None = None) -> Synced:
 
     Raises SettingRefused for a ``queue`` that does not get this model.
     """
-    capture.queues_of(rows.model, queue)
+    queues_of(rows.model, queue)
     using = write_alias(rows)
     captured = total = 0
     for chunk in _chunks(rows.using(using)):
@@ -62,7 +63,7 @@ def sync_page(model: Any, page: Page, queue: str | None = None) -> Synced:
     The database does it by itself where nothing of the project wants to see each row.
     """
     using = page.rows.db
-    if insert_pages.needs_instances(model) or not insert_pages.tells_key(model, connections[using].vendor):
+    if _needs_instances(model) or len(page.keys) < bundles.LEAST_KEYS:
         captured = sum(
             _sync_of(model, chunk, using, queue) for chunk in _chunks(model.relate_cqrs_serialization(page.rows))
         )
@@ -71,15 +72,18 @@ def sync_page(model: Any, page: Page, queue: str | None = None) -> Synced:
     return Synced(captured, len(page.keys) - captured)
 
 
+def _needs_instances(model: Any) -> bool:
+    """Whether something of the project wants to see each row at capture: a filter without SQL, meta, correlation."""
+    filters = model.is_sync_instance is not RawMasterMixin.is_sync_instance and model.cqrs_sync_filter() is None
+    wants = filters and not model.CQRS_DELETE_ON_LEAVE  # with it the filter is asked when the row is published
+    return bool(wants or model.has_cqrs_meta() or conf.master.correlation_function)
+
+
 def _capture_page(model: Any, page: Page, queue: str | None) -> int:
-    using, queues = page.rows.db, capture.queues_of(model, queue)
-    wanted = page.rows if model.CQRS_DELETE_ON_LEAVE else satisfying(page.rows, model.cqrs_sync_filter())
-    captured = insert_pages.write_page(model, wanted, queues, direct=queue is not None)
-    publisher.mark_captured(using)
-    capture.publish_after_commit(using)
-    facts = {"cqrs_id": model.CQRS_ID, "signal_type": SignalType.SYNC, "pks": page.keys, "queues": queues}
-    signals.captured.send_robust(model, using=using, **facts)
-    return captured
+    rule = None if model.CQRS_DELETE_ON_LEAVE else model.cqrs_sync_filter()
+    wanted = page.keys if rule is None else list(satisfying(page.rows, rule).values_list("pk", flat=True))
+    capture.capture_sync_keys(model, wanted, page.rows.db, queue)
+    return len(wanted)
 
 
 def _sync_of(model: Any, instances: Sequence[Any], using: str, queue: str | None) -> int:

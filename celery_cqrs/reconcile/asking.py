@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connections
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, Sum
 
 from celery_cqrs import conf, transport
 from celery_cqrs.backoff import backoff_seconds
@@ -87,7 +87,8 @@ def is_paused(using: str, queue: str) -> bool:
         return True
     limit = conf.reconcile.pause_rows
     waiting = Outbox.objects.using(using).filter(queue=queue).order_by()[: limit + 1]
-    return waiting.count() > limit
+    changes: int = waiting.aggregate(changes=Sum("size", default=0))["changes"]
+    return changes > limit
 
 
 def give_up_waiting(using: str, run: Reconciliation) -> bool:

@@ -14,7 +14,8 @@ from celery_cqrs import conf, signals
 from celery_cqrs.batch import MAX_REVISION
 from celery_cqrs.border import result_or_error
 from celery_cqrs.database.keys import among
-from celery_cqrs.master import capture, outbox
+from celery_cqrs.master import bundles, capture, outbox
+from celery_cqrs.master.concerned import registered_for_save
 from celery_cqrs.master.fields import is_named
 from celery_cqrs.master.repair import bury_absent, read_rows
 from celery_cqrs.models import Outbox
@@ -56,8 +57,9 @@ def remove(using: str, model: Any, queue: str, extras: Mapping[str, int], presen
 
 def with_changes_waiting(using: str, model: Any, queue: str, keys: Sequence[str]) -> set[str]:
     """Those of ``keys`` whose changes are on their way to ``queue``: a row stays until the replica confirms it."""
-    rows = Outbox.objects.using(using).filter(kind="sync", queue=queue, cqrs_id=model.CQRS_ID)
-    return set(among(outbox.on_their_way(rows), "pk_text", keys).values_list("pk_text", flat=True))
+    rows = outbox.on_their_way(Outbox.objects.using(using).filter(queue=queue, cqrs_id=model.CQRS_ID))
+    alone = among(rows.filter(kind=Outbox.SYNC), "pk_text", keys).values_list("pk_text", flat=True)
+    return set(alone) | bundles.keys_waiting(rows, keys)
 
 
 def _lift(using: str, model: Any, floors: Mapping[str, int]) -> int:
@@ -75,7 +77,7 @@ def _lift(using: str, model: Any, floors: Mapping[str, int]) -> int:
     for key, pk in lifted.items():
         rows.filter(pk=pk, cqrs_revision__lte=floors[key]).update(cqrs_revision=floors[key] + 1)
     instances = [one for key, one in read_rows(using, model, lifted).items() if key in lifted]
-    for registered in capture.registered_for_save(model):
+    for registered in registered_for_save(model):
         for queue in conf.queues_for(registered.CQRS_ID):
             if is_named(registered, queue):
                 _capture(registered, instances, using, queue)

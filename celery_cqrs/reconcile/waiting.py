@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from celery_cqrs import conf
 from celery_cqrs.database import clock
@@ -43,12 +42,14 @@ def watch(begun: Begun, timeout_seconds: float) -> Iterator[list[Reconciliation]
 
 def on_their_way(begun: Begun) -> int:
     """How many repairs of these runs the replicas have not confirmed yet."""
-    return sum(_repairs(using, run).count() for using, run in begun if run.repaired)
+    return sum(_repairs(using, run) for using, run in begun if run.repaired)
 
 
-def _repairs(using: str, run: Reconciliation) -> Any:
-    wanted = {"kind": "sync", "queue": run.queue, "cqrs_id": run.cqrs_id}
-    return Outbox.objects.using(using).filter(**wanted, captured_at__gte=run.started_at, captured_at__lte=run.ended_at)
+def _repairs(using: str, run: Reconciliation) -> int:
+    """Repairs have rows of their own, never a bundle."""
+    wanted = {"kind": Outbox.SYNC, "queue": run.queue, "cqrs_id": run.cqrs_id}
+    rows = Outbox.objects.using(using).filter(**wanted, captured_at__gte=run.started_at, captured_at__lte=run.ended_at)
+    return int(rows.count())
 
 
 def _alive(run: Reconciliation, since: float, before: str) -> tuple[float, str]:

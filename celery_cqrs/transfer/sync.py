@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from celery_cqrs import transport
-from celery_cqrs.database.pages import after
+from celery_cqrs.database.pages import is_last
 from celery_cqrs.exceptions import NothingToResume, SyncStalled
-from celery_cqrs.master import capture
+from celery_cqrs.master.concerned import queues_of
 from celery_cqrs.master.sync import Page, Synced, next_page, sync_page
 from celery_cqrs.positions import Position, name_of
 from celery_cqrs.serialize import key_text, key_value
@@ -64,7 +64,7 @@ def sync_table(wish: Wish, position: Position | None, tell: Tell, clock: Clock |
     key = None if position is None else key_value(wish.model, position.place)
     done = 0 if position is None else position.done
     window, rate = _window(wish, clock), Rate(wish.rows_per_second, clock)
-    while after(wish.rows, key).exists():  # asked before anything is waited for
+    while not is_last(wish.rows, key):  # asked before anything is waited for
         page = next_page(wish.rows, key, rate.at_most(_size(wish, window, tell, clock)))
         if page is None:
             break
@@ -96,7 +96,7 @@ def _window(wish: Wish, clock: Clock) -> Window | None:
     """A transport for tests delivers when it is told to: nobody confirms while this runs."""
     if transport.current().synchronous:
         return None
-    return Window(wish.using, wish.model.CQRS_ID, capture.queues_of(wish.model, wish.queue), clock)
+    return Window(wish.using, wish.model.CQRS_ID, queues_of(wish.model, wish.queue), clock)
 
 
 def _size(wish: Wish, window: Window | None, tell: Tell, clock: Clock) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Max, Min, Q, Sum
 
 from celery_cqrs import conf
 from celery_cqrs.models import Outbox
@@ -57,7 +57,7 @@ class Window:
     def look(self) -> None:
         """Count what is not confirmed, for the slowest queue."""
         found = self._rows.filter(id__gt=self._before).values("queue")
-        found = found.annotate(sent=Count("id", filter=Q(error="")), rows=Count("id"), first=Min("id"))
+        found = found.annotate(sent=Sum("size", filter=Q(error=""), default=0), rows=Sum("size"), first=Min("id"))
         counted = sorted((one["sent"], one["rows"], one["queue"], one["first"]) for one in found)
         self.under_way, self.waiting, self.slowest = counted[-1][:3] if counted else (0, 0, "")
         self._before = min((first for *_, first in counted), default=self._before + 1) - 1

@@ -44,9 +44,13 @@ def graves() -> dict[tuple[str, str], int]:
     return {(one.cqrs_id, one.pk_text): one.revision for one in found}
 
 
+QUOTES = str.maketrans("", "", '"`')
+
+
 def outbox_inserts(queries: CaptureQueriesContext) -> int:
     """How many statements wrote outbox rows."""
-    return sum(query["sql"].startswith("INSERT INTO celery_cqrs_outbox") for query in queries.captured_queries)
+    plain = (query["sql"].translate(QUOTES) for query in queries.captured_queries)
+    return sum(sql.startswith("INSERT INTO celery_cqrs_outbox") for sql in plain)
 
 
 def previous_values() -> list[Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from celery_cqrs import testing
+from celery_cqrs.master import bundles
 from tests.conftest import each_database
 from tests.convergence.master import CHANGES, Life
 from tests.convergence.models import MASTERS, Step, wipe
@@ -26,19 +27,22 @@ SAVEPOINTS = st.lists(st.tuples(STEPS, st.just(True) | st.booleans()), min_size=
 CALM = Weather(lost=0, extras=(1.0,), split=0, delayed=0)
 WILD = Weather(lost=0.2, delayed=0.3, overtaken_by=5)
 ROUNDS = 20
+FEW, MANY = 3, 2 * bundles.LEAST_KEYS
+"""With so many keys, bulk changes of all of them and of half of them go in bundles."""
 
 
 class AnyWeather(RuleBasedStateMachine):
-    """A master with three keys of each model, and a replica that gets what comes through, when it comes."""
+    """A master with a few keys of each model, and a replica that gets what comes through, when it comes."""
 
     using = "default"
+    keys = FEW
 
     def __init__(self) -> None:
         super().__init__()
         wipe(self.using)
         StepwiseStorm.begin(Random(0), WILD)
         StepwiseStorm.close()
-        self.life = Life(Random(0), self.using, keys=3)
+        self.life = Life(Random(0), self.using, keys=self.keys)
 
     @rule(savepoints=SAVEPOINTS, kept=st.just(True) | st.booleans(), seed=SEEDS)
     def live(self, savepoints: Any, kept: bool, seed: int) -> None:
@@ -81,18 +85,21 @@ class AnyWeather(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize(
-    ("database", "examples"),
+    ("database", "keys", "examples"),
     [
-        pytest.param(*one.values, examples, marks=one.marks, id=one.id or one.values[0])
-        for one, examples in zip(each_database(commits=True), [15, 5, 5], strict=True)
+        pytest.param(*one.values, keys, examples, marks=one.marks, id=f"{one.id or one.values[0]}-{keys}")
+        for keys, each in ((FEW, [15, 5, 5]), (MANY, [2, 3, 2]))
+        for one, examples in zip(each_database(commits=True), each, strict=True)
     ],
     indirect=["database"],
 )
 @pytest.mark.timeout(600)
-def test_in_any_weather_no_row_goes_back_and_all_ends_equal(database: str, examples: int, configure: Any) -> None:
+def test_in_any_weather_no_row_goes_back_and_all_ends_equal(
+    database: str, keys: int, examples: int, configure: Any
+) -> None:
     configure(**SETTINGS)
     configure(transport="tests.convergence.storm.StepwiseStorm", master={"publish": "commit"})
-    machine = type("AnyWeather", (AnyWeather,), {"using": database})
+    machine = type("AnyWeather", (AnyWeather,), {"using": database, "keys": keys})
     chosen = settings(
         max_examples=examples,
         stateful_step_count=15,

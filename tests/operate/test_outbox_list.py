@@ -139,6 +139,7 @@ def test_json_tells_the_same_and_no_value_of_the_instance(uncommitted: str) -> N
         "pk": "5",
         "signal_type": "SAVE",
         "revision": 7,
+        "size": 1,
         "attempts": 3,
         "captured_at": row.captured_at.isoformat(),
         "available_at": row.available_at.isoformat(),

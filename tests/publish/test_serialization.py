@@ -107,7 +107,7 @@ def test_a_row_of_an_unknown_signal_type_is_set_aside_alone(uncommitted):
 def test_a_claim_of_nothing_but_bad_rows_ends(uncommitted):
     for pk in range(5):
         put(cqrs_id="extinct", pk_text=str(pk))
-    assert drain(uncommitted, limit=2) == 2 and drain_all(uncommitted) == 3
+    assert drain(uncommitted, limit=2).rows == 2 and drain_all(uncommitted) == 3
 
 
 def test_a_previous_error_is_no_obstacle_to_being_sent(uncommitted):

@@ -79,12 +79,29 @@ def test_rows_are_captured_as_instances_would_be(uncommitted, model, configure):
     assert outbox() == one_by_one and one_by_one
 
 
-@pytest.mark.parametrize("count", [2, 40])
-def test_the_database_captures_a_page_by_itself_whatever_its_size(uncommitted, count, django_assert_num_queries):
+@pytest.mark.parametrize("count", [200, 900])
+def test_a_page_is_captured_without_a_look_at_its_rows_whatever_its_size(uncommitted, count, django_assert_num_queries):
     make_authors(count)
     with django_assert_num_queries(11, using=uncommitted):
         sync()
-    assert Outbox.objects.count() == count
+    sizes = [200] if count == 200 else [500, 400]
+    assert list(Outbox.objects.order_by("id").values_list("kind", "size")) == [("bundle", size) for size in sizes]
+
+
+def test_few_rows_have_a_row_of_the_outbox_each(uncommitted):
+    make_authors(40)
+    sync()
+    assert Outbox.objects.filter(kind="sync", size=1).count() == 40
+
+
+def test_what_the_filter_of_its_model_leaves_out_is_in_no_bundle(uncommitted, monkeypatch):
+    shelf = Shelf.objects.create(label="x")
+    labels = ["-" if number % 3 == 0 else "seen" for number in range(300)]
+    Box.objects.bulk_create([Box(shelf=shelf, label=label) for label in labels])
+    monkeypatch.setattr(Box, "cqrs_sync_filter", classmethod(lambda cls: ~Q(label__startswith="-")))
+    forget_captured()
+    assert sync("box").output.startswith("Done!\n200 instance(s) synced.\n300 instance(s) processed.")
+    assert Outbox.objects.get().size == 200
 
 
 def test_a_sync_goes_to_one_queue_alone_when_it_is_named(uncommitted, configure):

@@ -16,14 +16,36 @@ from celery_cqrs.database import tables
 from celery_cqrs.management.arguments import count, row_id, seconds
 from celery_cqrs.management.pipes import ending_well
 from celery_cqrs.management.progress import UNREADABLE
-from celery_cqrs.master.choice import STATES, Choice, Done, count_rows, drop_rows, find_rows, retry_rows, state_of
+from celery_cqrs.master import bundles
+from celery_cqrs.master.choice import (
+    STATES,
+    Choice,
+    Done,
+    count_changes,
+    count_rows,
+    drop_rows,
+    find_rows,
+    retry_rows,
+    state_of,
+)
 from celery_cqrs.models import Outbox
 from celery_cqrs.registry import MasterRegistry
 from celery_cqrs.serialize import to_plain
 
 LISTED = 100
 FLAGS_OF = {"json": "list", "all": "drop", "yes": "drop"}
-SHOWN = ("queue", "cqrs_id", "signal_type", "revision", "attempts", "captured_at", "available_at", "sent_at", "error")
+SHOWN = (
+    "queue",
+    "cqrs_id",
+    "signal_type",
+    "revision",
+    "size",
+    "attempts",
+    "captured_at",
+    "available_at",
+    "sent_at",
+    "error",
+)
 QUESTION = "Delete {} changes that their replicas have not confirmed? They will never arrive. [yes/no] "
 Rows = dict[str, QuerySet[Outbox]]
 """The chosen rows, by database alias."""
@@ -72,12 +94,11 @@ class Command(BaseCommand):
             self.stdout.write(f"{done.left} rows are being sent or confirmed just now and were left alone")
 
     def _drop(self, rows: Rows, options: dict[str, Any]) -> None:
-        number = sum(count_rows(found) for found in rows.values())
-        if options["limit"] is not None:
-            number = min(number, options["limit"])
-        if not options["yes"] and not self._agrees(number):
+        if not options["yes"] and not self._agrees(_count(rows, options)):
             self.stdout.write("nothing dropped")
             return
+        for found in rows.values() if options["pk"] is not None else ():
+            bundles.take_out(found)  # to drop one key, and not those that share its row
         done = _each(drop_rows, rows, options["limit"])
         self.stdout.write(f"{done.changed} rows dropped")
         if done.left:
@@ -114,7 +135,7 @@ def choose_rows(options: dict[str, Any]) -> Rows:
 
 def describe(using: str, row: Outbox) -> dict[str, Any]:
     """What the list shows of ``row``, as plain JSON values: no value of the instance."""
-    facts = {"using": using, "id": row.id, "state": state_of(row), "pk": row.pk_text}
+    facts = {"using": using, "id": row.id, "state": state_of(row), "pk": row.named_keys}
     return {**facts, **{name: to_plain(getattr(row, name)) for name in SHOWN}}
 
 
@@ -170,10 +191,16 @@ def _oldest(rows: Rows, limit: int) -> Iterator[tuple[str, Outbox]]:
             yield using, row
 
 
+def _count(rows: Rows, options: dict[str, Any]) -> int:
+    """How many changes a drop will delete; of a key named by --pk each row is one."""
+    count = count_changes if options["pk"] is None else count_rows
+    return sum(count(found, options["limit"]) for found in rows.values())
+
+
 def _each(work: Callable[..., Done], rows: Rows, limit: int | None) -> Done:
     done = Done()
     for using, found in rows.items():
-        done += work(using, found, None if limit is None else limit - done.changed - done.left)
+        done += work(using, found, None if limit is None else limit - done.rows)
     return done
 
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from celery_cqrs.exceptions import CqrsError, NothingFound
 from celery_cqrs.management.arguments import portion, rate
 from celery_cqrs.management.progress import Progress, add_progress_argument, stopping_well
-from celery_cqrs.master.capture import queues_of
+from celery_cqrs.master.concerned import queues_of
 from celery_cqrs.master.sync import Synced
 from celery_cqrs.transfer.choice import filtered, master_model, rows_of
 from celery_cqrs.transfer.sync import Wish, find_position, sync_table, wait_until_confirmed

@@ -18,6 +18,14 @@ from django.apps import apps
 
 FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 CHUNK_ROWS = 10_000
+ACCOUNTS = """
+    INSERT INTO account (id, number, owner, email, currency, balance, active, opened_at, cqrs_revision, cqrs_updated)
+    SELECT k, 'DE' || lpad(k::text, 20, '0'), 'Ángela Núñez ' || k, 'owner' || k || '@example.com',
+           (ARRAY['EUR', 'USD', 'JPY'])[1 + mod(k, 3)], mod(k * 37, 10000000) / 100.0, mod(k, 7) <> 0,
+           timestamptz '2020-01-01' + k * interval '61 seconds', 0, now()
+    FROM generate_series(%s::integer, %s::integer) k
+"""
+"""The rows of ``account`` for the keys from one number to another, made by PostgreSQL."""
 
 
 def account(key: int) -> dict[str, Any]:

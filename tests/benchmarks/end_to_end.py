@@ -7,22 +7,21 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from tests.benchmarks import replication
 from tests.benchmarks.arena import Arena
-from tests.benchmarks.limit import upsert_rate
 from tests.benchmarks.side import Side
 from tests.benchmarks.turns import Measure, Sample
 from tests.benchmarks.watch import STALL_SECONDS, START_SECONDS, RunInvalid, look
-from tests.benchmarks.write import write
 
 WARM_UP_KEY = -1
 
 
 def end_to_end(arena: Arena, rows: Mapping[str, int]) -> Mapping[str, Measure]:
-    """The limit is the slower of what both ends do alone: a plain `bulk_create`, and the guarded upsert."""
+    """The limit is PostgreSQL's logical replication."""
     return {
         "ours": partial(chain_rate, arena.ours, rows["ours"]),
         "theirs": partial(chain_rate, arena.theirs, rows["theirs"]),
-        "limit": partial(slower_end, arena.ours, rows["limit"]),
+        "limit": partial(replication.bulk_rate, rows["limit"]),
     }
 
 
@@ -64,9 +63,3 @@ def _has_arrived(side: Side, replica: Any, master: Any, key: int) -> bool:
 def is_empty(connection: Any, table: str | None) -> bool:
     """Whether nothing waits for a confirmation any more."""
     return table is None or not connection.execute(f"SELECT EXISTS (SELECT FROM {table})").fetchone()[0]
-
-
-def slower_end(side: Side, rows: int) -> Sample:
-    """Rows per second of the slower end, alone."""
-    ends = [write(side, "bulk_create", "PlainAccount", rows, "relay"), upsert_rate(side, rows=rows)]
-    return min(ends, key=lambda sample: sample.value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.benchmarks.apply import backlog
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.end_to_end import end_to_end, growth
-from tests.benchmarks.fill import dumping, loading, syncing
+from tests.benchmarks.fill import dumping, live_beside_sync, loading, syncing
 from tests.benchmarks.latency import latency, single
 from tests.benchmarks.memory import memory
 from tests.benchmarks.reconcile import reconcile, reconcile_bytes, reconcile_memory
@@ -54,15 +54,15 @@ class Figure:
 BACKLOG = {"ours": 100_000, "theirs": 5_000, "limit": 100_000}
 TWICE = {"ours": 100_000, "theirs": 8_000, "limit": 100_000}
 HOOKS = {"ours": 10_000, "theirs": 5_000, "limit": 20_000}
-CREATED = {"ours": 10_000, "theirs": 2_000, "limit": 10_000}
-CHAIN = {"ours": 200_000, "theirs": 3_000, "limit": 20_000}
+CREATED = {"ours": 20_000, "theirs": 2_000}
+CHAIN = {"ours": 200_000, "theirs": 3_000, "limit": 200_000}
 SINGLE = {"ours": 5_000, "theirs": 2_000, "limit": 2_000}
 WAITED = {"ours": 6_000, "theirs": 6_000, "limit": 500}
 DUMPED = {"ours": 500_000, "theirs": 50_000, "limit": 500_000}
 LOADED = {"ours": 500_000, "theirs": 10_000, "limit": 200_000}
-SYNCED = {"ours": 200_000, "theirs": 3_000, "limit": 100_000}
+SYNCED = {"ours": 1_000_000, "theirs": 3_000, "limit": 100_000}
 EQUAL = {"ours": 1_000_000, "theirs": 200_000}
-SAVED = {"ours": 1_000, "theirs": 1_000, "limit": 1_000}
+SAVED = {"ours": 1_000, "theirs": 400}
 
 FIGURES = (
     Figure("apply_backlog", "rows/s", backlog(), BACKLOG, Target(50, "theirs")),
@@ -97,6 +97,7 @@ FIGURES = (
     Figure("bulk_dump", "rows/s", dumping, DUMPED, Target(2, "theirs"), BROKERS[:1]),
     Figure("bulk_load", "rows/s", loading, LOADED, Target(40, "theirs"), BROKERS[:1]),
     Figure("sync", "rows/s", syncing, SYNCED, Target(20_000)),
+    Figure("sync_live_p99", "ms", live_beside_sync, {"ours": 1_000_000}, Target(1_000, at_most=True), REDIS, turns=1),
     Figure("reconcile_clean", "rows/s", reconcile, EQUAL, Target(30, "theirs"), REDIS),
     Figure("reconcile_bytes", "kB", reconcile_bytes, {"ours": 1_000_000}, Target(100, at_most=True), REDIS, turns=1),
     *(

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.arena import Arena
+from tests.benchmarks.capture import ACCOUNTS
+from tests.benchmarks.latency import percentile, waits_ms
 from tests.benchmarks.limit import upsert_rate
+from tests.benchmarks.seen import watching
 from tests.benchmarks.side import Side
 from tests.benchmarks.turns import Measure, Sample
 from tests.benchmarks.watch import STALL_SECONDS, START_SECONDS, RunInvalid, look
 
 Measures = Mapping[str, Measure]
 WARM_UP_KEY = -1
-ACCOUNTS = """
-    INSERT INTO account (id, number, owner, email, currency, balance, active, opened_at, cqrs_revision, cqrs_updated)
-    SELECT k, 'DE' || lpad(k::text, 20, '0'), 'Ángela Núñez ' || k, 'owner' || k || '@example.com',
-           (ARRAY['EUR', 'USD', 'JPY'])[1 + mod(k, 3)], mod(k * 37, 10000000) / 100.0, mod(k, 7) <> 0,
-           timestamptz '2020-01-01' + k * interval '61 seconds', 0, now()
-    FROM generate_series(1, %s::integer) k
-"""
+FIRST_LIVE = 10_000_001
+LIVE_PER_SECOND, LIVE_SECONDS = 50, 20
+SYNC = ("cqrs_sync", "--cqrs-id=account", "--filter", json.dumps({"id__gt": 0, "id__lt": FIRST_LIVE}))
 JSON_OF_ALL = "COPY (SELECT row_to_json(account)::text FROM account ORDER BY id) TO STDOUT"
 
 
@@ -53,6 +55,11 @@ def syncing(arena: Arena, rows: Mapping[str, int]) -> Measures:
     }
 
 
+def live_beside_sync(arena: Arena, rows: Mapping[str, int]) -> Measures:
+    """Milliseconds from commit to visible that 99 of 100 changes do not exceed while ``cqrs_sync`` sends all rows."""
+    return {"ours": partial(live_wait, arena.ours, rows["ours"])}
+
+
 def dump_rate(side: Side, rows: int) -> Sample:
     """Rows per second, without the start of the process."""
     start = start_seconds(side)
@@ -76,25 +83,46 @@ def load_rate(side: Side, rows: int) -> Sample:
 
 def sync_rate(side: Side, rows: int, *more: str) -> Sample:
     """Rows per second, the start of the command included; a first row shows that all processes are up."""
-    side.empty()
-    side.queues.start()
-    _fill(side, rows)
-    with side.whole_chain(), side.connect() as replica:
-
-        def has_arrived(key: int) -> bool:
-            return bool(replica.execute("SELECT EXISTS (SELECT FROM account WHERE id = %s)", [key]).fetchone()[0])
-
-        side.capture(WARM_UP_KEY, WARM_UP_KEY)
-        look(lambda: has_arrived(WARM_UP_KEY), START_SECONDS, "the warm-up row")
+    with _filled_chain(side, rows) as replica:
         start = time.monotonic()
-        every = '-f={"id__gt": 0}'
-        side.python_module("django", "cqrs_sync", "--cqrs-id=account", every, *more, role="master")
-        look(lambda: has_arrived(rows), STALL_SECONDS + rows / 20, f"row {rows}")
+        side.python_module("django", *SYNC, *more, role="master")
+        look(partial(_has_arrived, replica, rows), STALL_SECONDS + rows / 20, f"row {rows}")
         seconds = time.monotonic() - start
         (count,) = replica.execute("SELECT count(*) FROM account").fetchone()
     if count != rows + 1:
         raise RunInvalid(f"{count - 1} rows arrived of {rows}")
     return Sample(rows / seconds)
+
+
+def live_wait(side: Side, rows: int) -> Sample:
+    """LIVE_PER_SECOND commits a second, for LIVE_SECONDS, beside a sync that takes longer. Raises RunInvalid."""
+    live = LIVE_PER_SECOND * LIVE_SECONDS
+    with (
+        _filled_chain(side, rows) as replica,
+        watching(side, above=FIRST_LIVE - 1) as seen,
+        side.running("sync", [side.python, "-m", "django", *SYNC, "--wait"], "master"),
+    ):
+        look(partial(_has_arrived, replica, 1), START_SECONDS, "the first row of the sync")
+        waits = waits_ms(side, seen, FIRST_LIVE, live, LIVE_PER_SECOND)
+        if _has_arrived(replica, rows):
+            raise RunInvalid(f"the sync of {rows} rows had ended before the {live} commits: it takes more rows")
+    return percentile(waits, 99)
+
+
+@contextmanager
+def _filled_chain(side: Side, rows: int) -> Iterator[Any]:
+    """So many accounts on the master, and all processes up; yields a connection to the replica, which has one row."""
+    side.empty()
+    side.queues.start()
+    _fill(side, rows)
+    with side.whole_chain(), side.connect() as replica:
+        side.capture(WARM_UP_KEY, WARM_UP_KEY)
+        look(partial(_has_arrived, replica, WARM_UP_KEY), START_SECONDS, "the warm-up row")
+        yield replica
+
+
+def _has_arrived(replica: Any, key: int) -> bool:
+    return bool(replica.execute("SELECT EXISTS (SELECT FROM account WHERE id = %s)", [key]).fetchone()[0])
 
 
 def copy_rate(side: Side, rows: int) -> Sample:
@@ -134,7 +162,7 @@ def _fill(side: Side, rows: int) -> None:
     """So many accounts that nobody has captured."""
     side.empty("master")
     with side.connect("master") as connection:
-        connection.execute(ACCOUNTS, [rows])
+        connection.execute(ACCOUNTS, [1, rows])
         connection.execute("VACUUM ANALYZE account")
 
 

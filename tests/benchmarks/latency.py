@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
+from tests.benchmarks import replication
 from tests.benchmarks.arena import Arena
-from tests.benchmarks.end_to_end import WARM_UP_KEY, warm_up
+from tests.benchmarks.end_to_end import warm_up
 from tests.benchmarks.limit import write_singly
 from tests.benchmarks.seen import watching, when_seen
 from tests.benchmarks.side import Side
@@ -20,8 +22,6 @@ from tests.benchmarks.watch import STALL_SECONDS
 COMMITS_PER_SECOND = 100
 SLOWEST = 20
 """Rows per second, for deadlines."""
-BARE_COLUMNS = "id, number, owner, email, currency, balance, active, opened_at"
-BARE_VALUES = "%s, '', '', '', '', 0, true, now()"
 Measures = Mapping[str, Measure]
 Moments = Mapping[int, float]
 
@@ -31,15 +31,15 @@ def latency(mode: str, percent: int) -> Callable[[Arena, Mapping[str, int]], Mea
 
     def measures(arena: Arena, rows: Mapping[str, int]) -> Measures:
         def waits(side: Side, mode: str, count: int) -> list[float]:
-            moments = partial(single_commits, side, count, COMMITS_PER_SECOND, mode)
-            return arena.once((side.name, mode), lambda: _waits_ms(*moments()))
+            measure = partial(single_waits_ms, side, count, mode)
+            return arena.once((side.name, mode), measure)
 
         def limit() -> Sample:
-            return _percentile(arena.once(("limit",), lambda: bare_ms(arena.ours, rows["limit"])), percent)
+            return percentile(arena.once(("limit",), lambda: replication.single_waits_ms(rows["limit"])), percent)
 
         return {
-            "ours": lambda: _percentile(waits(arena.ours, mode, rows["ours"]), percent),
-            "theirs": lambda: _percentile(waits(arena.theirs, "commit", rows["theirs"]), percent),
+            "ours": lambda: percentile(waits(arena.ours, mode, rows["ours"]), percent),
+            "theirs": lambda: percentile(waits(arena.theirs, "commit", rows["theirs"]), percent),
             "limit": limit,
         }
 
@@ -57,26 +57,46 @@ def single(arena: Arena, rows: Mapping[str, int]) -> Measures:
 
 def single_rate(side: Side, rows: int) -> Sample:
     """As fast as they go."""
-    committed, seen = single_commits(side, rows, 0, "relay", writers=2)
-    return Sample(rows / (max(seen.values()) - min(committed.values())))
+    with _ready_chain(side, "relay") as seen:
+        committed, arrived = _write_and_see(side, seen, 1, rows, 0, "relay", writers=2)
+    return Sample(rows / (max(arrived.values()) - min(committed.values())))
 
 
-def single_commits(side: Side, rows: int, rate: float, mode: str, writers: int = 1) -> tuple[Moments, Moments]:
-    """When each row was committed, and when it was seen on the replica."""
+def single_waits_ms(side: Side, rows: int, mode: str) -> list[float]:
+    """Milliseconds from commit to visible of each of so many commits, COMMITS_PER_SECOND a second."""
+    with _ready_chain(side, mode) as seen:
+        return waits_ms(side, seen, 1, rows, COMMITS_PER_SECOND, mode)
+
+
+def waits_ms(side: Side, seen: Any, first: int, rows: int, rate: float, mode: str = "relay") -> list[float]:
+    """The same in a chain that is up; ``seen`` is a connection that hears of the rows."""
+    committed, arrived = _write_and_see(side, seen, first, rows, rate, mode)
+    return [(arrived[key] - committed[key]) * 1_000 for key in committed]
+
+
+@contextmanager
+def _ready_chain(side: Side, mode: str) -> Iterator[Any]:
+    """All processes are up, both tables empty; yields a connection that hears of every row of the replica."""
     for role in ("master", "replica"):
         side.empty(role)
     side.queues.start()
-    share = rows // writers
-    with side.whole_chain(mode), ThreadPoolExecutor(writers) as threads:
+    with side.whole_chain(mode):
         warm_up(side, mode)
-        with watching(side) as connection:
-            spans = [(1 + number * share, (number + 1) * share) for number in range(writers)]
-            writing = [threads.submit(_write, side, *span, rate, mode) for span in spans]
-            limit_seconds = STALL_SECONDS + rows / (rate or SLOWEST)
-            seen = when_seen(connection, share * writers, limit_seconds)
-            committed = {key: moment for one in writing for key, moment in one.result().items()}
-    seen.pop(WARM_UP_KEY, None)
-    return committed, seen
+        with watching(side) as seen:
+            yield seen
+
+
+def _write_and_see(
+    side: Side, seen: Any, first: int, rows: int, rate: float, mode: str, writers: int = 1
+) -> tuple[Moments, Moments]:
+    """When each row was committed, and when it was seen on the replica."""
+    share = rows // writers
+    with ThreadPoolExecutor(writers) as threads:
+        starts = [first + number * share for number in range(writers)]
+        writing = [threads.submit(_write, side, start, start + share - 1, rate, mode) for start in starts]
+        arrived = when_seen(seen, share * writers, STALL_SECONDS + rows / (rate or SLOWEST))
+        committed = {key: moment for one in writing for key, moment in one.result().items()}
+    return committed, arrived
 
 
 def _write(side: Side, first: int, last: int, rate: float, mode: str) -> dict[int, float]:
@@ -88,28 +108,6 @@ def _write(side: Side, first: int, last: int, rate: float, mode: str) -> dict[in
     return {int(key): moment for key, moment in json.loads(result.read_text()).items()}
 
 
-def bare_ms(side: Side, rows: int) -> list[float]:
-    """A row inserted on the master, a message, the row inserted on the replica: nothing else, in one process."""
-    side.empty("master")
-    side.empty("replica")
-    side.queues.start()
-    waits = []
-    with side.connect("master") as master, side.connect() as replica:
-        for key in range(1, rows + 1):
-            master.execute(f"INSERT INTO plain_account ({BARE_COLUMNS}) SELECT {BARE_VALUES}", [key])
-            start = time.perf_counter()
-            side.queues.publish_texts([str(key)])
-            (message,) = side.queues.take_all(side.queues.name)
-            own = "cqrs_revision, cqrs_updated"
-            sql = f"INSERT INTO account ({BARE_COLUMNS}, {own}) SELECT {BARE_VALUES}, 0, now()"
-            replica.execute(sql, [int(message.payload)])
-            waits.append((time.perf_counter() - start) * 1_000)
-    return waits
-
-
-def _waits_ms(committed: Moments, seen: Moments) -> list[float]:
-    return [(seen[key] - committed[key]) * 1_000 for key in committed]
-
-
-def _percentile(waits: list[float], percent: int) -> Sample:
+def percentile(waits: list[float], percent: int) -> Sample:
+    """So much that ``percent`` of the waits are no longer."""
     return Sample(statistics.quantiles(waits, n=100, method="inclusive")[percent - 1])

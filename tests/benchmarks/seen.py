@@ -17,15 +17,16 @@ TRIGGER = f"""
         PERFORM pg_notify('{CHANNEL}', NEW.id::text);
         RETURN NULL;
     END $$;
-    CREATE OR REPLACE TRIGGER bench_seen AFTER INSERT ON account FOR EACH ROW EXECUTE FUNCTION bench_seen();
+    CREATE OR REPLACE TRIGGER bench_seen AFTER INSERT ON account FOR EACH ROW WHEN (NEW.id > {{above}})
+        EXECUTE FUNCTION bench_seen();
 """
 
 
 @contextmanager
-def watching(side: Side) -> Iterator[Any]:
-    """A connection to the replica that hears of every new row, as long as the block lasts."""
+def watching(side: Side, above: int = 0) -> Iterator[Any]:
+    """A connection to the replica that hears of every new row with a key ``above`` that, as long as the block lasts."""
     with side.connect() as connection:
-        connection.execute(TRIGGER)
+        connection.execute(TRIGGER.format(above=above))
         connection.execute(f"LISTEN {CHANNEL}")
         try:
             yield connection

@@ -25,7 +25,8 @@ class Ours(Side):
     def argv_on(self, queue: str, processes: int) -> Sequence[str]:
         """A worker's command, with its queue."""
         app = "tests.benchmarks.ours.celery"
-        return [self.python, "-m", "celery", "-A", app, "worker", "-Q", queue, "-c", str(processes)]
+        name = f"{queue}@%h"  # two of them are on one host and, with RabbitMQ, on one virtual host
+        return [self.python, "-m", "celery", "-A", app, "worker", "-Q", queue, "-c", str(processes), "-n", name]
 
     def publish_captured(self, **extra: str) -> None:
         self.python_module("django", "cqrs_relay", "--once", role="master", **extra)

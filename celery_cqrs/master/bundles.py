@@ -45,7 +45,7 @@ def write(
     moment = RawSQL(clock.now_sql(connections[using]), ())
     facts: dict[str, Any] = {"kind": Outbox.BUNDLE, "cqrs_id": model.CQRS_ID, "signal_type": signal_type.value}
     facts |= {"direct": direct, "captured_at": moment, "available_at": moment}
-    parts = [list(keys[start : start + MOST_KEYS]) for start in range(0, len(keys), MOST_KEYS)]
+    parts: list[Any] = [list(keys[start : start + MOST_KEYS]) for start in range(0, len(keys), MOST_KEYS)]
     Outbox.objects.using(using).bulk_create(
         Outbox(**facts, queue=queue, keys=part, size=len(part)) for queue in queues for part in parts
     )
@@ -96,14 +96,14 @@ def take_out(rows: QuerySet[Outbox], places: Places | None = None, **changes: An
 
 def holding(rows: QuerySet[Outbox], key: str) -> list[int]:
     """The bundles among ``rows`` that hold ``key``; SQLite's search minds no letter case, so what it finds is read."""
-    found = rows.filter(kind=Outbox.BUNDLE, keys__contains=json.dumps(key)).values_list("id", "keys")
+    found: Any = rows.filter(kind=Outbox.BUNDLE, keys__contains=json.dumps(key)).values_list("id", "keys")
     return [bundle_id for bundle_id, keys in found.iterator() if key in keys]
 
 
 def keys_waiting(rows: QuerySet[Outbox], keys: Collection[str]) -> set[str]:
     """Those of ``keys`` that bundles among ``rows`` have."""
     wanted = set(keys)
-    bundles = rows.filter(kind=Outbox.BUNDLE).values_list("keys", flat=True)
+    bundles: Any = rows.filter(kind=Outbox.BUNDLE).values_list("keys", flat=True)
     return {key for held in bundles.iterator() for key in held if key in wanted}
 
 

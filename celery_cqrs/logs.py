@@ -91,7 +91,8 @@ def _received(batch: Batch, **_: Any) -> None:
 
 
 def _path_chosen(cqrs_id: str, bulk: bool, reason: str, **_: Any) -> None:
-    logger.debug("applying %s %s", cqrs_id, "in bulk" if bulk else f"instance by instance: {reason}")
+    way = "in bulk" if bulk else "instance by instance"
+    logger.debug("applying %s %s", cqrs_id, f"{way}: {reason}" if reason else way)
 
 
 def _applied(cqrs_id: str, messages: Sequence[Message], **_: Any) -> None:

@@ -41,7 +41,8 @@ received = Signal()
 """A batch has arrived at a replica. Arguments: batch."""
 
 path_chosen = Signal()
-"""Messages of a model are about to be applied, in bulk or by its hooks. Arguments: cqrs_id, bulk, reason (why not)."""
+"""Messages of a model are about to be applied, in bulk or by its hooks. Arguments: cqrs_id, bulk, reason (why not; in
+bulk: why the fastest statement failed, "not at once: " and the error)."""
 
 applied = Signal()
 """Messages were applied. Arguments: cqrs_id, messages."""

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from celery_cqrs import conf
 from celery_cqrs.admin.pages import COUNTED, ListedFilter, LookOnlyAdmin, SignalTypeFilter
 from celery_cqrs.database import clock
-from celery_cqrs.master.choice import STATES, drop_rows, retry_rows, state_of, with_error, with_key
+from celery_cqrs.master.choice import STATES, count_changes, drop_rows, retry_rows, state_of, with_error, with_key
 from celery_cqrs.models import Destination, Outbox
 from celery_cqrs.registry import MasterRegistry
 
@@ -135,6 +135,10 @@ class OutboxAdmin(LookOnlyAdmin):
         """Say which database this is."""
         title = f"Outbox of database {self.get_queryset(request).db}, oldest change first"
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def count(self, rows: QuerySet[Any]) -> int:
+        """Changes, of which a bundle is many."""
+        return count_changes(rows.order_by("id"), COUNTED)
 
     @admin.action(description="Send again at once", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Outbox]) -> None:

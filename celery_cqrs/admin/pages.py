@@ -59,8 +59,12 @@ class LookOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Without Django's own deletion, which loads every row and lists it; ours work in portions."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
+    def count(self, rows: QuerySet[Any]) -> int:
+        """How many a person would say that ``rows`` are, counted up to ``COUNTED`` of them."""
+        return rows.order_by()[:COUNTED].count()
+
     def ask_first(self, request: HttpRequest, rows: QuerySet[Any], *, action: str, sentence: str) -> HttpResponse:
-        """A page that asks before ``action`` is done; ``sentence`` goes on after the number of rows."""
+        """A page that asks before ``action`` is done; ``sentence`` goes on after the count of what it is done to."""
         context = {
             **self.admin_site.each_context(request),
             "title": f"{action.capitalize()}?",
@@ -68,7 +72,8 @@ class LookOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "action": action,
             "verb": action.capitalize(),
             "sentence": sentence,
-            "count": rows.order_by()[:COUNTED].count(),
+            "count": self.count(rows),
+            "rows": rows.order_by()[:COUNTED].count(),
             "counted": COUNTED,
             "some": list(rows[:10]),
             "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),

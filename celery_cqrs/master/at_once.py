@@ -26,10 +26,8 @@ DUE = """
     AND (%(queues)s::text[] IS NULL OR queue = ANY (%(queues)s::text[]))
     AND signal_type {signal_type}
 """
-PICK = f"""
-    SELECT id, size FROM celery_cqrs_outbox WHERE {DUE}
-    ORDER BY sent_at, available_at, id LIMIT {{limit}} FOR UPDATE SKIP LOCKED
-"""
+ORDER = "ORDER BY sent_at, available_at, id"
+PICK = f"SELECT id FROM celery_cqrs_outbox WHERE {DUE} {{bound}} {ORDER} LIMIT {{limit}} FOR UPDATE SKIP LOCKED"
 TOLD = f"""
     o.id, o.queue, o.cqrs_id, o.pk, o.signal_type, o.revision, o.previous_data, o.custom, o.meta, o.correlation_id,
     o.direct, o.error, o.kind, o.keys, to_json(o.captured_at)::text,
@@ -42,9 +40,30 @@ MARK = f"""
 """
 NOW = "(SELECT clock_timestamp())"
 
+BUNDLED = DUE.format(kind="bundle", signal_type="<> 'SYNC'")
+BARRIER = f"(SELECT available_at FROM celery_cqrs_outbox WHERE {BUNDLED} {ORDER} OFFSET %(most)s LIMIT 1)"
+"""The first bundle that there is no room for: what was captured later is not sent before it."""
+CHANGES = MARK.format(
+    stamp=NOW,
+    chosen=PICK.format(
+        kind="sync",
+        signal_type="<> 'SYNC'",
+        bound=f"AND available_at < coalesce({BARRIER}, 'infinity')",
+        limit="%(limit)s",
+    ),
+)
 SOME_WAIT = "EXISTS (SELECT FROM celery_cqrs_outbox WHERE sent_at IS NULL AND available_at > statement_timestamp())"
-CHANGES = MARK.format(stamp=NOW, chosen=PICK.format(kind="sync", signal_type="<> 'SYNC'", limit="%(limit)s"))
-CHANGES += f", {SOME_WAIT}"
+SOME_BUNDLED = f"EXISTS (SELECT FROM celery_cqrs_outbox WHERE {BUNDLED})"
+CHANGES += f", to_json(o.available_at)::text, {SOME_WAIT}, {SOME_BUNDLED}"
+BUNDLES = MARK.format(
+    stamp=NOW,
+    chosen=PICK.format(
+        kind="bundle",
+        signal_type="<> 'SYNC'",
+        bound="AND available_at <= %(until)s::timestamptz",
+        limit="%(most)s",
+    ),
+)
 SIBLINGS = MARK.format(
     stamp=NOW,
     chosen="""
@@ -55,41 +74,45 @@ SIBLINGS = MARK.format(
         ORDER BY w.id LIMIT %(most)s FOR UPDATE OF w SKIP LOCKED
     """,
 )
-ROOM = "greatest(0, %(limit)s - (SELECT coalesce(sum(size), 0) FROM bundles))"
-REST = f"""
-    WITH bundles AS MATERIALIZED ({PICK.format(kind="bundle", signal_type="<> 'SYNC'", limit="%(most)s")}),
-    syncs AS MATERIALIZED ({PICK.format(kind="sync", signal_type="= 'SYNC'", limit=ROOM)}),
-    more AS MATERIALIZED ({PICK.format(kind="bundle", signal_type="= 'SYNC'", limit=f"least(%(most)s, {ROOM})")})
-    {MARK.format(stamp=NOW, chosen="TABLE bundles UNION ALL TABLE syncs UNION ALL TABLE more")}
+ROOM = "greatest(0, least(%(most)s, %(limit)s - (SELECT count(*) FROM singles)))"
+SYNCS = f"""
+    WITH singles AS MATERIALIZED ({PICK.format(kind="sync", signal_type="= 'SYNC'", bound="", limit="%(limit)s")}),
+    bundles AS MATERIALIZED ({PICK.format(kind="bundle", signal_type="= 'SYNC'", bound="", limit=ROOM)})
+    {MARK.format(stamp=NOW, chosen="TABLE singles UNION ALL TABLE bundles")}
 """
-LOOK = " UNION ALL ".join(
-    f"(SELECT 1 FROM celery_cqrs_outbox WHERE {DUE.format(kind=kind, signal_type=signal_type)}"
-    " ORDER BY sent_at, available_at, id LIMIT 1)"
-    for kind, signal_type in (("{first}", "{of}"), ("bundle", "<> ''"))
+LOOK = f"(SELECT 1 FROM celery_cqrs_outbox WHERE {DUE} {ORDER} LIMIT 1)"
+LOOK_FOR_BUNDLES = LOOK.format(kind="bundle", signal_type="<> 'SYNC'")
+LOOK_FOR_SYNCS, LOOK_FOR_ANY = (
+    " UNION ALL ".join(LOOK.format(kind=kind, signal_type=signal_type) for kind in ("sync", "bundle"))
+    for signal_type in ("= 'SYNC'", "<> ''")
 )
-LOOK_FOR_REST, LOOK_FOR_ANY = LOOK.format(first="sync", of="= 'SYNC'"), LOOK.format(first="sync", of="<> ''")
 NO_DOCUMENTS = (None,) * 4
 
 
 def claim_changes(
-    using: str, limit: int, older_than_seconds: float, queues: Collection[str] | None, siblings: int
+    using: str, limit: int, most: int, older_than_seconds: float, queues: Collection[str] | None, siblings: int
 ) -> list[Claimed]:
     """As ``outbox.claim_changes``; its at most so many ``siblings`` are only looked for where some may be left."""
-    found = _claim(using, CHANGES, {**_parameters(older_than_seconds, queues), "limit": limit})
-    claimed = _read(found)
-    if found and (len(found) >= limit or older_than_seconds or found[0][-1]):
+    parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
+    found = _claim(using, CHANGES, parameters)
+    claimed, is_full = _read(found), len(found) >= limit
+    some_wait, some_bundled = found[0][-2:] if found else (False, _has_any(using, LOOK_FOR_BUNDLES, parameters))
+    if found and (is_full or older_than_seconds or some_wait):
         claimed += _claim_siblings(using, claimed, siblings)
+    if some_bundled:
+        until = max(datetime.fromisoformat(json.loads(row[-3])) for row in found).isoformat() if is_full else "infinity"
+        claimed += _read(_claim(using, BUNDLES, {**parameters, "until": until}))
     return sorted(claimed)
 
 
-def claim_rest(
+def claim_syncs(
     using: str, limit: int, most: int, older_than_seconds: float, queues: Collection[str] | None
 ) -> list[Claimed]:
-    """As ``outbox.claim_rest``. Whether there is anything is found out in a third of the time."""
+    """As ``outbox.claim_syncs``. Whether there is anything is found out in a third of the time."""
     parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
-    if not _has_any(using, LOOK_FOR_REST, parameters):
+    if not _has_any(using, LOOK_FOR_SYNCS, parameters):
         return []
-    return sorted(_read(_claim(using, REST, parameters)))
+    return sorted(_read(_claim(using, SYNCS, parameters)))
 
 
 def has_due(using: str, queues: Collection[str] | None) -> bool:

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from celery_cqrs import conf
+from celery_cqrs.columns import KEY_LENGTH
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
@@ -28,9 +29,16 @@ from celery_cqrs.models import Outbox
 MOST_KEYS = 500
 LEAST_KEYS = 200
 """Fewer are captured as rows of their own."""
+AT_ONCE = 20
+"""Bundles in one statement, which may be no larger than a server takes."""
 
 Places = Mapping[int, Collection[int]]
 """Bundle id → places of some of its keys."""
+
+
+def are_enough(keys: Collection[str]) -> bool:
+    """Whether ``keys`` (texts) are worth bundles; an oversized one is refused by its own row."""
+    return len(keys) >= LEAST_KEYS and max(map(len, keys)) <= KEY_LENGTH
 
 
 def may_bundle(model: Any) -> bool:
@@ -46,9 +54,8 @@ def write(
     facts: dict[str, Any] = {"kind": Outbox.BUNDLE, "cqrs_id": model.CQRS_ID, "signal_type": signal_type.value}
     facts |= {"direct": direct, "captured_at": moment, "available_at": moment}
     parts: list[Any] = [list(keys[start : start + MOST_KEYS]) for start in range(0, len(keys), MOST_KEYS)]
-    Outbox.objects.using(using).bulk_create(
-        Outbox(**facts, queue=queue, keys=part, size=len(part)) for queue in queues for part in parts
-    )
+    written = (Outbox(**facts, queue=queue, keys=part, size=len(part)) for queue in queues for part in parts)
+    Outbox.objects.using(using).bulk_create(written, batch_size=AT_ONCE)
 
 
 def split(numbers: Iterable[int]) -> tuple[list[int], dict[int, set[int]]]:
@@ -81,16 +88,16 @@ def strike(rows: QuerySet[Outbox], places: Places) -> int:
     return struck
 
 
-def take_out(rows: QuerySet[Outbox], places: Places | None = None, **changes: Any) -> int:
-    """Make keys of bundles among ``rows`` (all of them without ``places``) ordinary rows, with ``changes``."""
+def take_out(rows: QuerySet[Outbox], places: Mapping[int, Mapping[int, Mapping[str, Any]]] | None = None) -> int:
+    """Make keys of bundles among ``rows`` ordinary rows: those at ``places``, with changes for each, or all of them."""
     taken = 0
     with write_transaction(rows.db):
         for bundle in _locked(rows if places is None else among(rows, "id", places)):
-            chosen = range(len(bundle.keys)) if places is None else places.get(bundle.id, ())
-            single = [bundle.keys[place] for place in chosen if bundle.keys[place] is not None]
-            Outbox.objects.using(rows.db).bulk_create(_single(bundle, key, changes) for key in single)
+            chosen = {place: {} for place in range(len(bundle.keys))} if places is None else places[bundle.id]
+            keys = {place: bundle.keys[place] for place in chosen if bundle.keys[place] is not None}
+            Outbox.objects.using(rows.db).bulk_create(_single(bundle, keys[place], chosen[place]) for place in keys)
             strike(rows, {bundle.id: set(chosen)})
-            taken += len(single)
+            taken += len(keys)
     return taken
 
 

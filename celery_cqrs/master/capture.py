@@ -48,7 +48,7 @@ def capture_saves(changes: Sequence[Change], using: str, *, together: bool = Fal
         return
     model = type(changes[0].instance)
     for registered in registered_for_save(model):
-        if together and len(changes) >= bundles.LEAST_KEYS and bundles.may_bundle(registered):
+        if together and _may_share(registered, changes):
             _capture_together(registered, changes, using)
         else:
             _capture(registered, SignalType.SAVE, changes, using)
@@ -159,6 +159,12 @@ def _capture(
     if sent:
         _announce(model, signal_type, [pk_of(model, change.instance) for change in sent], queues, using)
     return revisions
+
+
+def _may_share(model: Any, changes: Sequence[Change]) -> bool:
+    if not isinstance(changes[0].instance, model) or not bundles.may_bundle(model):
+        return False
+    return bundles.are_enough([key_text(model, pk_of(model, change.instance)) for change in changes])
 
 
 def _capture_together(model: Any, changes: Sequence[Change], using: str) -> None:

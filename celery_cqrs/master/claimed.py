@@ -40,6 +40,11 @@ class Claimed(NamedTuple):
         return self.kind == Outbox.BUNDLE
 
     @property
+    def size(self) -> int:
+        """How many changes it stands for."""
+        return 1 if self.keys is None else len(self.keys) - self.keys.count(None)
+
+    @property
     def members(self) -> dict[int, str]:
         """Of a bundle: place → key, of those that are not confirmed."""
         return {place: key for place, key in enumerate(self.keys or ()) if key is not None}

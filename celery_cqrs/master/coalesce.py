@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from celery_cqrs.master.claimed import Claimed
+from celery_cqrs.master.claimed import Claimed, row_of
 from celery_cqrs.message import SIGNAL_TYPES, SignalType
 
 
@@ -16,6 +15,8 @@ class Planned(NamedTuple):
 
     signal_type: SignalType
     rows: tuple[Claimed, ...]
+    position: int
+    """The id of the key's first row, or of the bundle that it is from: messages go in this order."""
 
     @property
     def last(self) -> Claimed:
@@ -37,21 +38,25 @@ def coalesce(rows: Iterable[Claimed]) -> list[Planned]:
     one of its kind goes.
     """
     keys: dict[tuple[str, str, str], list[Claimed]] = defaultdict(list)
-    for row in sorted(rows, key=attrgetter("id")):
+    for row in sorted(rows, key=_position):
         keys[(row.queue, row.cqrs_id, row.pk_text)].append(row)
     return [plan for waiting in keys.values() for plan in _plan(waiting)]
 
 
+def _position(row: Claimed) -> tuple[int, int]:
+    return row_of(row.id), row.id
+
+
 def _plan(rows: Sequence[Claimed]) -> list[Planned]:
     if len(rows) == 1:
-        return [] if rows[0].is_held else [Planned(SIGNAL_TYPES[rows[0].signal_type], tuple(rows))]
+        return [] if rows[0].is_held else [Planned(SIGNAL_TYPES[rows[0].signal_type], tuple(rows), row_of(rows[0].id))]
     deletes = [index for index, row in enumerate(rows) if row.signal_type == SignalType.DELETE and not row.is_held]
     cut = deletes[-1] + 1 if deletes else 0
-    plans = [Planned(SignalType.DELETE, tuple(rows[:cut]))] if cut else []
+    plans = [Planned(SignalType.DELETE, tuple(rows[:cut]), row_of(rows[0].id))] if cut else []
     for signal_type, direct in ((SignalType.SAVE, False), (SignalType.SYNC, False), (SignalType.SYNC, True)):
         chosen = [row for row in rows[cut:] if row.signal_type == signal_type and row.direct == direct]
         while chosen and chosen[-1].is_held:
             chosen.pop()
         if chosen:
-            plans.append(Planned(signal_type, tuple(chosen)))
+            plans.append(Planned(signal_type, tuple(chosen), row_of(rows[0].id)))
     return plans

@@ -40,8 +40,8 @@ def confirm(payload: Any) -> int:
 
 def _confirm_on(using: str, queue: str, receipts: Sequence[Receipt]) -> int:
     with write_transaction(using):
+        _note_evidence(using, queue, max(receipt.stamp for receipt in receipts))  # first, as resend does, or both wait
         counts = [outbox.confirm(using, queue, receipt.outbox_ids, receipt.stamp) for receipt in receipts]
-        _note_evidence(using, queue, max(receipt.stamp for receipt in receipts))
     for receipt, count in zip(receipts, counts, strict=True):
         facts = {"queue": queue, "count": count, "outbox_ids": receipt.outbox_ids, "using": using}
         signals.confirmed.send_robust(Outbox, **facts)

@@ -41,7 +41,7 @@ class Parcel:
 
 
 class Drained(NamedTuple):
-    """How many rows were claimed, and whether more may be pending."""
+    """How many changes were claimed, a bundle being many, and whether more may be pending."""
 
     rows: int = 0
     may_be_more: bool = False
@@ -53,17 +53,18 @@ def drain(
     """Publish about ``limit`` rows of ``using`` that have been pending for so long.
 
     By default that fills a batch for every replica queue, since a change has a row for each; ``queues`` are the only
-    ones published for, None for all. Changes go first; bundles and SYNCs are claimed when these are with the broker.
+    ones published for, None for all. Changes go first; SYNCs are claimed when these are with the broker.
     A broker that is down costs one bounded attempt, then none for ``breaker_seconds``; what was not sent stays pending.
     """
     if breaker.rest_seconds():
         return Drained()
     fill = limit or _fill()
-    changes = _publish(using, outbox.claim_changes(using, fill, older_than_seconds, queues))
+    claimed = outbox.claim_changes(using, fill, older_than_seconds, queues)
+    changes, has_bundles = _publish(using, claimed), any(row.is_bundle for row in claimed)
     if breaker.rest_seconds():
         return Drained(changes)
-    rest = _publish(using, outbox.claim_rest(using, fill - changes, older_than_seconds, queues))
-    return Drained(changes + rest, may_be_more=changes >= fill or rest > 0)
+    syncs = _publish(using, outbox.claim_syncs(using, fill - changes, older_than_seconds, queues))
+    return Drained(changes + syncs, may_be_more=changes >= fill or has_bundles or syncs > 0)
 
 
 def _publish(using: str, rows: Sequence[Claimed]) -> int:
@@ -79,7 +80,7 @@ def _publish(using: str, rows: Sequence[Claimed]) -> int:
     finally:
         if not done:  # whatever went wrong, nothing stays marked as sent that was not
             outbox.give_back(using, rows, later_seconds=conf.master.breaker_seconds)
-    return len(rows)
+    return sum(row.size for row in rows)
 
 
 def _fill() -> int:
@@ -142,16 +143,16 @@ def _end(lengths: Sequence[int], start: int, most: int, most_bytes: int) -> int:
 def _settle_unsent(using: str, prepared: Preparation) -> None:
     outbox.drop(using, prepared.needless)
     outbox.give_back(using, prepared.held)
-    for rows, error in prepared.failed:
-        _set_aside(using, rows, error)
+    _set_aside(using, prepared.failed)
 
 
-def _set_aside(using: str, rows: Sequence[Row], error: str) -> None:
-    outbox.set_aside(using, rows, error)
-    newest = rows[-1]
-    facts: dict[str, Any] = {"cqrs_id": newest.cqrs_id, "pk": newest.pk_text, "revision": newest.revision}
-    facts |= {"correlation_id": newest.correlation_id, "row_ids": row_ids(rows)}
-    signals.set_aside.send_robust(Outbox, error=error, using=using, **facts)
+def _set_aside(using: str, failed: Sequence[tuple[Sequence[Row], str]]) -> None:
+    outbox.set_aside(using, failed)
+    for rows, error in failed:
+        newest = rows[-1]
+        facts: dict[str, Any] = {"cqrs_id": newest.cqrs_id, "pk": newest.pk_text, "revision": newest.revision}
+        facts |= {"correlation_id": newest.correlation_id, "row_ids": row_ids(rows)}
+        signals.set_aside.send_robust(Outbox, error=error, using=using, **facts)
 
 
 def _send_all(using: str, stamp: datetime, parcels: Iterator[Parcel]) -> None:
@@ -176,7 +177,7 @@ def _send_less(using: str, parcel: Parcel, error: BrokerTooSlow) -> None:
         return
     ids = row_ids(parcel.rows)
     if portion.is_culprit(ids):
-        _set_aside(using, parcel.rows, str(error))
+        _set_aside(using, [(parcel.rows, str(error))])
     portion.note_suspect(ids)
 
 
@@ -198,7 +199,7 @@ def _send(using: str, stamp: datetime, parcel: Parcel) -> None:
 def _send_smaller(using: str, stamp: datetime, parcel: Parcel, error: BatchRefused) -> None:
     """A refused batch is halved until the message that the broker will not take stands alone and is set aside."""
     if len(parcel.messages) == 1:
-        _set_aside(using, parcel.rows, str(error))
+        _set_aside(using, [(parcel.rows, str(error))])
         return
     middle = len(parcel.messages) // 2
     for half in (parcel.messages[:middle], parcel.messages[middle:]):

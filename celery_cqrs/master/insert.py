@@ -22,7 +22,7 @@ from celery_cqrs.serialize import key_text
 
 COLUMNS = (
     "kind, queue, cqrs_id, pk, signal_type, revision, previous_data, custom, meta, correlation_id, direct, "
-    "captured_at, available_at, attempts, error"
+    "captured_at, available_at, attempts, size, error"
 )
 PLAIN_KEYS = (int, str, uuid.UUID)
 """Kinds of keys whose text PostgreSQL reads as it is."""
@@ -129,7 +129,7 @@ def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
         f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, error, direct) AS ({table}) "
         f"SELECT 'sync', c.queue, %s, c.pk, %s, {_revision(signal_type, names)}, c.previous_data, c.custom, c.meta, "
         f"c.correlation_id, c.direct, {names['now']}, "
-        f"CASE WHEN c.error = '' THEN {names['now']} ELSE {names['never']} END, 0, c.error "
+        f"CASE WHEN c.error = '' THEN {names['now']} ELSE {names['never']} END, 0, 1, c.error "
         f"FROM c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
     )
     parameters += [model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
@@ -164,7 +164,7 @@ def _united(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
     key = _cast(connection, names)
     before, after = (
         f"(SELECT 'sync', %s, %s, %s, %s, {_revision(signal_type, names)}, %s, %s, %s, %s, %s, {names['now']}, ",
-        f", 0, %s FROM {names['table']} m {_grave(signal_type, grave)} WHERE m.{names['key']} = {key}{lock})",
+        f", 0, 1, %s FROM {names['table']} m {_grave(signal_type, grave)} WHERE m.{names['key']} = {key}{lock})",
     )
     selects: list[str] = []
     parameters: list[Any] = []

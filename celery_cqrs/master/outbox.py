@@ -5,6 +5,7 @@ Claiming commits before anything talks to the broker, so that no lock is held wh
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.master import at_once, bundles
-from celery_cqrs.master.claimed import Claimed, Row, row_of
+from celery_cqrs.master.claimed import FIRST_MEMBER, Claimed, Row, place_of, row_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import LAST_YEAR, Destination, Outbox
 
@@ -34,7 +35,6 @@ SET_ASIDE_SECONDS = 10.0
 HELD = ExpressionWrapper(Q(error__gt="", available_at__year__gt=LAST_YEAR), BooleanField())
 PENDING = Q(kind__in=(Outbox.SYNC, Outbox.BUNDLE), sent_at__isnull=True)
 BUNDLE, SYNC = Q(kind=Outbox.BUNDLE), Q(signal_type=SignalType.SYNC.value)
-CHANGES, REST = ~BUNDLE & ~SYNC, BUNDLE | SYNC
 
 Read = tuple[Any, ...]
 """A row as it was read: the values of ``Claimed`` but for the last."""
@@ -43,47 +43,50 @@ COLUMNS = Claimed._fields[:14]
 """What is told as it is stored."""
 
 
-def claim(
-    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
-) -> list[Claimed]:
-    """All that the next two take: changes, and what may wait for them. Returned by id."""
-    changes = claim_changes(using, limit, older_than_seconds, queues)
-    return sorted(changes + claim_rest(using, limit - len(changes), older_than_seconds, queues))
-
-
 def claim_changes(
     using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
 ) -> list[Claimed]:
-    """Mark about ``limit`` pending changes as sent and return them by id, with all other pending rows of their keys.
+    """Mark about ``limit`` pending changes and a few bundles as sent, the oldest first, and return them by id.
 
-    Rows locked by another publisher are passed over. A key's rows go together, so that previous values stay whole.
-    ``queues`` are the only ones looked at; None for all. Bundles and SYNCs are not among them.
+    All other pending rows of a change's key go with it, so that previous values stay whole. Rows locked by another
+    publisher are passed over. ``queues`` are the only ones looked at; None for all. SYNCs are not among them.
     """
+    most = _most_bundles(limit)
     if connections[using].vendor == "postgresql":
-        return at_once.claim_changes(using, limit, older_than_seconds, queues, siblings=SIBLINGS_PER_ROW * limit)
-    due = _due(using, clock.now(using), older_than_seconds, queues).filter(CHANGES)
+        siblings = SIBLINGS_PER_ROW * limit
+        return at_once.claim_changes(using, limit, most, older_than_seconds, queues, siblings)
+    due = _due(using, clock.now(using), older_than_seconds, queues).filter(~SYNC)
     if not due.exists():
         return []
     with write_transaction(using):
-        picked = _pick(using, due, limit)
-        return _mark(using, [*picked, *_siblings(using, picked)])
+        bundled = due.filter(BUNDLE)
+        moments = list(bundled.order_by("available_at", "id").values_list("available_at", flat=True)[: most + 1])
+        barrier = Q(available_at__lt=moments[most]) if len(moments) > most else Q()
+        picked = _pick(using, due.filter(~BUNDLE, barrier), limit)
+        siblings_of_these = _siblings(using, picked)
+        if moments:  # otherwise MariaDB would lock what it looks through
+            until = Q(available_at__lte=_moment_of(using, picked[-1])) if len(picked) >= limit else Q()
+            picked += _pick(using, bundled.filter(until), most)
+        return _mark(using, [*picked, *siblings_of_these])
 
 
-def claim_rest(
+def claim_syncs(
     using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
 ) -> list[Claimed]:
-    """The same for a few bundles of changes and, if these leave room, for up to ``limit`` SYNCs."""
-    most = BUNDLES_AT_ONCE * max(1, limit // bundles.MOST_KEYS)
+    """The same for up to ``limit`` SYNCs and, if these leave room, for a few bundles of them."""
+    if limit <= 0:
+        return []
+    most = _most_bundles(limit)
     if connections[using].vendor == "postgresql":
-        return at_once.claim_rest(using, limit, most, older_than_seconds, queues)
-    due = _due(using, clock.now(using), older_than_seconds, queues).filter(REST)
-    if not due.exists():
+        return at_once.claim_syncs(using, limit, most, older_than_seconds, queues)
+    due = _due(using, clock.now(using), older_than_seconds, queues).filter(SYNC)
+    singles, bundled = due.filter(~BUNDLE), due.filter(BUNDLE)
+    has_singles, has_bundled = singles.exists(), bundled.exists()
+    if not (has_singles or has_bundled):
         return []
     with write_transaction(using):
-        picked = _pick(using, due.filter(BUNDLE, ~SYNC), most)
-        picked += _pick(using, due.filter(~BUNDLE, SYNC), limit - sum(map(_size, picked)))
-        picked += _pick(using, due.filter(BUNDLE, SYNC), min(most, limit - sum(map(_size, picked))))
-        return _mark(using, picked)
+        picked = _pick(using, singles, limit) if has_singles else []
+        return _mark(using, picked + (_pick(using, bundled, min(most, limit - len(picked))) if has_bundled else []))
 
 
 def has_due(using: str, queues: Collection[str] | None = None) -> bool:
@@ -108,20 +111,29 @@ def give_back(using: str, rows: Iterable[Row], later_seconds: float = 0) -> None
         claimed.update(**changes)
 
 
-def set_aside(using: str, rows: Collection[Row], error: str) -> None:
-    """Make claimed rows pending again, later: their error is kept and the wait doubles with every attempt.
+def set_aside(using: str, failed: Iterable[tuple[Collection[Row], str]]) -> None:
+    """Make claimed rows pending again, later, each with its error: the wait doubles with every attempt.
 
     A key of a bundle becomes a row of its own.
     """
-    attempts = max(row.attempts for row in rows)
+    now = clock.now(using)
+    members: list[Row] = []
+    places: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for rows, error in failed:
+        changes = _aside(now, max(row.attempts for row in rows), error)
+        for claimed in _claimed(using, [row for row in rows if row.id < FIRST_MEMBER]):
+            claimed.update(**changes)
+        for member in (row for row in rows if row.id >= FIRST_MEMBER):
+            places[row_of(member.id)][place_of(member.id)] = changes
+            members.append(member)
+    for claimed in _claimed(using, members):
+        bundles.take_out(claimed, places)
+
+
+def _aside(now: datetime, attempts: int, error: str) -> dict[str, Any]:
     wait_seconds = backoff_seconds(SET_ASIDE_SECONDS, attempts - 1, conf.master.resend_max_seconds)
-    available_at = clock.for_field(clock.now(using) + timedelta(seconds=wait_seconds))
-    changes: dict[str, Any] = {"sent_at": None, "available_at": available_at, "error": clean_key(error, ERROR_LENGTH)}
-    _, places = bundles.split(row.id for row in rows)
-    for claimed in _claimed(using, rows):
-        if places:
-            bundles.take_out(claimed, places, **changes)
-        claimed.exclude(id__in=places).update(**changes)
+    available_at = clock.for_field(now + timedelta(seconds=wait_seconds))
+    return {"sent_at": None, "available_at": available_at, "error": clean_key(error, ERROR_LENGTH)}
 
 
 def drop(using: str, rows: Iterable[Row]) -> None:
@@ -199,9 +211,12 @@ def _mark(using: str, picked: Sequence[Read]) -> list[Claimed]:
     return [Claimed._make((*rows[row_id], stamp)) for row_id in sorted(rows)]
 
 
-def _size(row: Read) -> int:
-    keys = row[COLUMNS.index("keys")]
-    return 1 if keys is None else len(keys)
+def _most_bundles(limit: int) -> int:
+    return BUNDLES_AT_ONCE * max(1, limit // bundles.MOST_KEYS)
+
+
+def _moment_of(using: str, row: Read) -> Any:
+    return Outbox.objects.using(using).values_list("available_at", flat=True).get(id=row[0])
 
 
 def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:

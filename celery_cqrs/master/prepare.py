@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from celery_cqrs import conf
@@ -21,12 +22,16 @@ UNKNOWN_TYPE = "The signal type is not known here; a newer celery_cqrs wrote the
 
 
 class Prepared(NamedTuple):
-    """A message as it travels, JSON, with the rows that it settles, for one queue; ``direct``: for this queue alone."""
+    """A message as it travels, JSON, with the rows that it settles, for one queue; ``direct``: for this queue alone.
+
+    ``position``: the first row of its key, which may be a bundle.
+    """
 
     queue: str
     direct: bool
     text: str
     rows: tuple[Row, ...]
+    position: int
 
 
 @dataclass
@@ -40,7 +45,7 @@ class Preparation:
 
 
 def prepare(using: str, rows: Sequence[Claimed], stamp: datetime) -> Preparation:
-    """Plan, read and encode ``rows``; each bad row fails alone."""
+    """Plan, read and encode ``rows``, in the order of their capture; each bad row fails alone."""
     ttl = conf.master.CQRS_MESSAGE_TTL
     expires = NULL if ttl is None else _json((stamp + timedelta(seconds=ttl)).isoformat())
     result = Preparation()
@@ -53,6 +58,7 @@ def prepare(using: str, rows: Sequence[Claimed], stamp: datetime) -> Preparation
         else:
             _unpack(bundle, texts, expires, result)
     _prepare_singles(using, singles, expires, result)
+    result.messages.sort(key=attrgetter("position"))
     return result
 
 
@@ -67,7 +73,7 @@ def _unpack(bundle: Claimed, texts: Mapping[str, str], expires: str, result: Pre
             result.needless.append(member)
         else:
             text = f"{before}{spell(key)}{between}{data}{after}{member.id}{end}"
-            add(Prepared(bundle.queue, bundle.direct, text, (member,)))
+            add(Prepared(bundle.queue, bundle.direct, text, (member,), bundle.id))
 
 
 def _prepare_singles(using: str, rows: Sequence[Claimed], expires: str, result: Preparation) -> None:
@@ -85,7 +91,7 @@ def _prepare_singles(using: str, rows: Sequence[Claimed], expires: str, result: 
         if text is None:
             result.needless.extend(plan.rows)
         else:
-            result.messages.append(Prepared(plan.last.queue, plan.last.direct, text, plan.rows))
+            result.messages.append(Prepared(plan.last.queue, plan.last.direct, text, plan.rows, plan.position))
 
 
 def _text(plan: Planned, states: States, expires: str) -> str | None:

@@ -15,7 +15,6 @@ from celery_cqrs.master.drain import Drained, drain
 from celery_cqrs.models import Outbox
 
 SHORTEST_PAUSE_SECONDS = 0.002
-LONGEST_PAUSE_SECONDS = 0.064
 
 
 class Relay:
@@ -75,8 +74,8 @@ class Relay:
 
     def _pause(self) -> None:
         """A writer is at work, or another relay sleeps: look again soon, and then less and less often."""
-        wakeup.wait([self._stopped], min(self._pause_seconds, conf.master.relay_poll_seconds))
-        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+        wakeup.wait([self._stopped], self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, conf.master.relay_poll_seconds)
 
     def _sleep_listening(self, using: str) -> bool:
         """False when a writer is at work just now."""

@@ -18,6 +18,7 @@ from celery_cqrs import conf, signals
 from celery_cqrs.backoff import MAX_DOUBLINGS, backoff_seconds
 from celery_cqrs.database import clock
 from celery_cqrs.database.locks import write_transaction
+from celery_cqrs.database.patience import patiently
 from celery_cqrs.models import Destination, Outbox
 
 
@@ -106,7 +107,8 @@ def resend(using: str) -> int:
     now = clock.now(using)
     patience = clock.for_field(now - timedelta(seconds=policy().after_seconds))
     late = Outbox.objects.using(using).filter(sent_at__lte=patience)
-    return sum(_resend_queue(using, queue, now) for queue in late.values_list("queue", flat=True).distinct())
+    queues = list(late.values_list("queue", flat=True).distinct())
+    return sum(patiently(_resend_queue, using, queue, now) for queue in queues)
 
 
 def _resend_queue(using: str, queue: str, now: datetime) -> int:

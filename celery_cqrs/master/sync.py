@@ -17,6 +17,7 @@ from celery_cqrs.master import bundles, capture
 from celery_cqrs.master.concerned import queues_of
 from celery_cqrs.master.manager import write_alias
 from celery_cqrs.master.mixin import RawMasterMixin
+from celery_cqrs.serialize import key_text
 
 ROWS_AT_ONCE = 500
 
@@ -63,7 +64,7 @@ def sync_page(model: Any, page: Page, queue: str | None = None) -> Synced:
     The database does it by itself where nothing of the project wants to see each row.
     """
     using = page.rows.db
-    if _needs_instances(model) or len(page.keys) < bundles.LEAST_KEYS:
+    if _needs_instances(model) or not bundles.are_enough([key_text(model, key) for key in page.keys]):
         captured = sum(
             _sync_of(model, chunk, using, queue) for chunk in _chunks(model.relate_cqrs_serialization(page.rows))
         )

@@ -8,6 +8,7 @@ INDEX = "celery_cqrs_outbox_bundle"
 ADD_SIZE = "ALTER TABLE celery_cqrs_outbox ADD COLUMN size integer NOT NULL DEFAULT 1"
 """With a default in the database: processes that know no bundles yet go on capturing while this is rolled out."""
 REMOVE_SIZE = "ALTER TABLE celery_cqrs_outbox DROP COLUMN size"
+BUNDLES_AT_ONCE = 20
 
 
 def create_index(apps, schema_editor):
@@ -25,6 +26,24 @@ def drop_index(apps, schema_editor):
     schema_editor.execute(f"DROP INDEX {INDEX}{table}")
 
 
+def take_apart(apps, schema_editor):
+    """On the way back: each key of a bundle becomes a row of its own, which the version before sends as any other."""
+    outbox = apps.get_model("celery_cqrs", "Outbox").objects.using(schema_editor.connection.alias)
+    while bundles := list(outbox.filter(kind="bundle").order_by("id")[:BUNDLES_AT_ONCE]):
+        outbox.bulk_create(
+            outbox.model(
+                kind="sync", pk_text=key, **{name: getattr(one, name) for name in TAKEN_ALONG}, sent_at=None, attempts=0
+            )
+            for one in bundles
+            for key in one.keys
+            if key is not None
+        )
+        outbox.filter(id__in=[one.id for one in bundles]).delete()
+
+
+TAKEN_ALONG = ("queue", "cqrs_id", "signal_type", "direct", "captured_at", "available_at", "error")
+
+
 class Migration(migrations.Migration):
     dependencies = [("celery_cqrs", "0004_position")]
     operations = [
@@ -34,4 +53,5 @@ class Migration(migrations.Migration):
             [migrations.AddField("outbox", "size", models.IntegerField(default=1))],
         ),
         migrations.RunPython(create_index, drop_index, atomic=False, elidable=False),
+        migrations.RunPython(migrations.RunPython.noop, take_apart),
     ]

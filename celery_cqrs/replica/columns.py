@@ -17,7 +17,7 @@ from django.db.models import NOT_PROVIDED
 from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.exceptions import MappingFailed
 from celery_cqrs.replica.mapping import OWN_FIELDS
-from celery_cqrs.replica.texts import KINDS, Texts, decimals
+from celery_cqrs.replica.texts import KINDS, Texts, decimals, strings
 from celery_cqrs.serialize import encode_value, target_of
 
 
@@ -102,9 +102,13 @@ def _columns(model: Any) -> tuple[Column, ...] | None:
 
 
 def _exact(field: Any, texts: Texts) -> Texts:
-    """PostgreSQL rounds decimals without a word: one with more places than its column takes the longer way."""
+    """What would not go in as it is takes the longer way: PostgreSQL rounds decimals without a word, and one text that
+    is too long ends the statement for all.
+    """
     target: Any = target_of(field)
-    return partial(decimals, places=target.decimal_places) if texts is decimals else texts
+    if texts is decimals:
+        return partial(decimals, places=target.decimal_places)
+    return partial(strings, most=target.max_length) if texts is strings and target.max_length else texts
 
 
 def _source(field: Any, mapping: Mapping[str, str] | None) -> str:

@@ -70,7 +70,11 @@ def _take_at_once(batch: Batch, cqrs_id: str, wires: Sequence[Any]) -> Sequence[
     model, terms = ReplicaRegistry.get_model_by_cqrs_id(cqrs_id), _terms(fresh=True)
     with company.together():
         ended: at_once.Ended | Exception | None = result_or_error(patiently, at_once.apply, model, batch, wires, terms)
-    if ended is None or isinstance(ended, Exception):
+    if isinstance(ended, Exception):
+        facts = {"bulk": True, "reason": f"not at once: {type(ended).__name__}"}
+        signals.path_chosen.send_robust(model, cqrs_id=cqrs_id, **facts)
+        return None
+    if ended is None:
         return None
     settle.announce_applied(cqrs_id, ended.applied)
     settle.announce(ended.others)

@@ -31,7 +31,10 @@ def _demand(values: Sequence[Any], *kinds: type) -> Sequence[Any]:
     return values
 
 
-def _strings(values: Sequence[Any]) -> Sequence[str]:
+def strings(values: Sequence[Any], most: int | None = None) -> Sequence[str]:
+    """Texts of ``most`` characters at most."""
+    if most is not None and max(map(len, _demand(values, str)), default=0) > most:
+        raise ValueError
     return _demand(values, str)
 
 
@@ -82,19 +85,19 @@ def _moments(values: Sequence[Any]) -> Sequence[str]:
 
 
 def _spans(values: Sequence[Any]) -> Sequence[str]:
-    if any(not value.startswith("P") or "-" in value for value in _strings(values)):
+    if any(not value.startswith("P") or "-" in value for value in strings(values)):
         raise ValueError  # PostgreSQL reads no sign before the P
     return values
 
 
 def _uuids(values: Sequence[Any]) -> Sequence[str]:
-    if set(map(len, _strings(values))) > {36}:
+    if set(map(len, strings(values))) > {36}:
         raise ValueError
     return values
 
 
 def _addresses(values: Sequence[Any]) -> Sequence[str]:
-    if any("/" in value for value in _strings(values)):
+    if any("/" in value for value in strings(values)):
         raise ValueError
     return values
 
@@ -105,7 +108,7 @@ def _documents(values: Sequence[Any]) -> Sequence[str]:
 
 KINDS: dict[type, tuple[Texts, str]] = {
     **{kind: (_integers, f"{{}}::{cast}") for kind, cast in INTEGERS.items()},
-    **dict.fromkeys((*STRINGS, models.FileField, models.ImageField), (_strings, "{}")),
+    **dict.fromkeys((*STRINGS, models.FileField, models.ImageField), (strings, "{}")),
     models.BooleanField: (_booleans, "{}::boolean"),
     models.FloatField: (_floats, "{}::double precision"),
     models.DecimalField: (decimals, "{}::numeric"),
@@ -115,7 +118,7 @@ KINDS: dict[type, tuple[Texts, str]] = {
     models.DurationField: (_spans, "{}::interval"),
     models.UUIDField: (_uuids, "{}::uuid"),
     models.GenericIPAddressField: (_addresses, "{}::inet"),
-    models.BinaryField: (_strings, "decode({}, 'base64')"),
+    models.BinaryField: (strings, "decode({}, 'base64')"),
     models.JSONField: (_documents, "{}::jsonb"),
 }
 """Exactly these classes: what inherits from them may hold its values another way."""

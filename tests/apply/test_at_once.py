@@ -37,6 +37,19 @@ def heard():
     signals.applied.disconnect(listen)
 
 
+@pytest.fixture
+def chosen():
+    """Which way was taken, and why: in bulk or not, with the reason."""
+    told = []
+
+    def listen(bulk, reason, **_):
+        told.append((bulk, reason))
+
+    signals.path_chosen.connect(listen)
+    yield told
+    signals.path_chosen.disconnect(listen)
+
+
 def test_five_hundred_rows_are_judged_and_written_by_one_statement(database):
     for revision in (0, 1):
         lock, write, *others = statements(database, *(author(pk, revision) for pk in MANY))
@@ -127,3 +140,14 @@ def test_a_model_that_somebody_listens_to_is_written_row_by_row(database):
     finally:
         post_save.disconnect(listen, sender=AuthorRef)
     assert saved == [1, 2]
+
+
+def test_a_text_that_is_too_long_is_found_before_the_database_refuses_it(database, chosen):
+    ends = deliver(author(1), author(2, name="x" * 51), author(3))
+    assert [type(end) for end in ends] == [Applied, Dead, Applied]
+    assert not any("DataError" in reason for _, reason in chosen)
+
+
+def test_why_the_fastest_way_failed_is_told(database, chosen):
+    deliver(author(1, name=None), author(2))
+    assert chosen[0] == (True, "not at once: MappingFailed")

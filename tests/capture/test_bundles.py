@@ -4,9 +4,10 @@ from django.db import transaction
 from django.db.models import Sum
 
 from celery_cqrs import signals
+from celery_cqrs.columns import KEY_LENGTH
 from celery_cqrs.master import bundles
 from celery_cqrs.models import Outbox
-from tests.app.models import Author, Beacon, Box, Dog, Product, Shelf
+from tests.app.models import Animal, AnimalRef, Author, Beacon, Box, Dog, DogRef, Product, Shelf
 from tests.capture.conftest import carry_to_replica
 
 MANY = bundles.LEAST_KEYS
@@ -112,3 +113,19 @@ def test_a_bundle_is_announced_with_its_keys(uncommitted):
     finally:
         signals.captured.disconnect(listen)
     assert heard == [("beacon", "SAVE", MANY)]
+
+
+def test_children_of_a_parent_that_is_updated_have_rows_of_their_own(uncommitted):
+    Dog.objects.create(name="Rex")
+    Animal.objects.bulk_create([Animal(name="x") for _ in range(MANY)])
+    Outbox.objects.all().delete()
+    Animal.cqrs.bulk_update(Animal.objects.all(), name="y")
+    assert set(Outbox.objects.values_list("cqrs_id", "kind")) == {("animal", "bundle"), ("dog", "sync")}
+    carry_to_replica(uncommitted)
+    assert (AnimalRef.objects.count(), DogRef.objects.count()) == (MANY + 1, 1) and not Outbox.objects.exists()
+
+
+def test_a_key_that_is_too_long_for_the_outbox_is_refused_as_ever(uncommitted):
+    long = Product(sku="x" * (KEY_LENGTH + 1), title="x")
+    assert not bundles.are_enough([str(one.pk) for one in [*products(), long]])
+    assert bundles.are_enough([str(one.pk) for one in products()])

@@ -12,6 +12,7 @@ from celery_cqrs.models import Outbox
 from celery_cqrs.testing.stage import Stage
 from tests.app.models import Author, AuthorRef, Box, Recipe, Shelf
 from tests.capture.conftest import captured, forget_captured, graves, stored_revision
+from tests.harness.claims import claim
 from tests.publish.conftest import let_pass
 
 YEAR = 365 * 86_400
@@ -124,7 +125,7 @@ def test_a_publisher_in_trouble_does_not_let_it_go(author, configure, uncommitte
     author.save()
     configure(master={"meta_function": refuse})
     author.save()
-    outbox.give_back(uncommitted, outbox.claim(uncommitted, 10), later_seconds=10)
+    outbox.give_back(uncommitted, claim(uncommitted, 10), later_seconds=10)
     let_pass(11)
     assert [row.is_held for row in Outbox.objects.order_by("id")] == [False, True]
 

@@ -252,3 +252,12 @@ def test_the_pages_of_letters_and_queues_open(uncommitted: str, log_in: LogIn) -
     client = log_in(superuser=True)
     assert "nobody listens" in client.get("/admin/celery_cqrs/destination/").content.decode()
     assert client.get("/admin/celery_cqrs/letter/").status_code == 200
+
+
+@on_sqlite_and_postgres
+def test_a_drop_of_a_bundle_asks_about_all_its_changes(uncommitted: str, log_in: LogIn) -> None:
+    bundle = put("", kind="bundle", keys=["a", "b", None], size=2)
+    client = log_in("view", "delete")
+    assert "2 changes will be deleted unsent" in act(client, "drop", bundle).content.decode()
+    answer = act(client, "drop", bundle, confirmed="yes")
+    assert said(answer, client) == "2 rows dropped; their changes will not arrive."

@@ -16,9 +16,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from celery_cqrs import signals
-from celery_cqrs.master import choice, outbox
+from celery_cqrs.master import choice
 from celery_cqrs.models import Outbox
 from tests.conftest import on_sqlite, with_row_locks
+from tests.harness.claims import claim
 from tests.operate.conftest import aside, run
 from tests.outbox.conftest import put
 from tests.publisher.conftest import on_sqlite as committed_on_sqlite
@@ -91,7 +92,7 @@ def test_rows_that_a_publisher_holds_are_left_and_told(database: str, elsewhere:
     put(1, seconds=-9)
     put(2)
     with transaction.atomic(using=database):
-        outbox.claim(database, 1)
+        claim(database, 1)
         done = elsewhere(drop_all, database).result(timeout=30)
     assert done == choice.Done(changed=1, left=1, rows=2) and left() == ["1"]
 

@@ -19,6 +19,7 @@ from celery_cqrs.models import Destination, Outbox
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef
 from tests.conftest import on_sqlite, with_row_locks
+from tests.harness.claims import claim
 from tests.operate.conftest import aside, run
 from tests.outbox.conftest import ids, pending, put
 from tests.publish.conftest import let_pass
@@ -35,11 +36,11 @@ def sent(pk: Any = 1, seconds_ago: float = 60, **values: Any) -> Outbox:
 
 def test_a_row_that_was_set_aside_can_be_claimed_at_once_and_starts_anew(uncommitted: str) -> None:
     row = aside(attempts=7)
-    assert outbox.claim(uncommitted, 10) == []
+    assert claim(uncommitted, 10) == []
     assert run("cqrs_outbox", "retry").output == "1 rows are pending now\n"
-    (claimed,) = outbox.claim(uncommitted, 10)
+    (claimed,) = claim(uncommitted, 10)
     assert (claimed.id, claimed.attempts, claimed.error) == (row.id, 1, "")
-    outbox.set_aside(uncommitted, [claimed], "still too strange")
+    outbox.set_aside(uncommitted, [([claimed], "still too strange")])
     wait = Outbox.objects.get().available_at - timezone.now()
     assert wait.total_seconds() == pytest.approx(outbox.SET_ASIDE_SECONDS, abs=3)
 
@@ -47,13 +48,13 @@ def test_a_row_that_was_set_aside_can_be_claimed_at_once_and_starts_anew(uncommi
 def test_a_row_that_was_sent_is_sent_once_more_and_counts_on(uncommitted: str) -> None:
     row = sent()
     assert run("cqrs_outbox", "retry").output == "1 rows are pending now\n"
-    (claimed,) = outbox.claim(uncommitted, 10)
+    (claimed,) = claim(uncommitted, 10)
     assert (claimed.id, claimed.attempts) == (row.id, 3)
 
 
 def test_a_row_that_was_claimed_a_moment_ago_is_left_alone(uncommitted: str) -> None:
     put()
-    outbox.claim(uncommitted, 10)
+    claim(uncommitted, 10)
     before = Outbox.objects.values().get()
     assert run("cqrs_outbox", "retry").output == LEFT_ALONE
     assert Outbox.objects.values().get() == before
@@ -76,20 +77,20 @@ def test_a_pending_row_stays_as_it_is(uncommitted: str) -> None:
 def test_only_the_chosen_rows_are_retried(uncommitted: str) -> None:
     rows = [aside(pk, error=f"error {pk}") for pk in range(4)]
     run("cqrs_outbox", "retry", "--error", "error 2")
-    assert ids(outbox.claim(uncommitted, 10)) == [rows[2].id]
+    assert ids(claim(uncommitted, 10)) == [rows[2].id]
 
 
 def test_the_limit_takes_the_oldest(uncommitted: str) -> None:
     rows = [aside(pk) for pk in range(4)]
     assert run("cqrs_outbox", "retry", "--limit", "2").output == "2 rows are pending now\n"
-    assert ids(outbox.claim(uncommitted, 10)) == ids(rows[:2])
+    assert ids(claim(uncommitted, 10)) == ids(rows[:2])
 
 
 def test_retried_rows_go_out_in_the_order_of_their_capture(uncommitted: str) -> None:
     later, earlier = sent(1, seconds_ago=50), sent(2, seconds_ago=500)
     put(3)
     run("cqrs_outbox", "retry")
-    assert [outbox.claim(uncommitted, 1)[0].id for _ in range(2)] == [earlier.id, later.id]
+    assert [claim(uncommitted, 1)[0].id for _ in range(2)] == [earlier.id, later.id]
 
 
 @on_sqlite
@@ -105,19 +106,19 @@ def test_more_rows_than_a_portion_are_all_retried(uncommitted: str) -> None:
 @on_sqlite
 def test_a_fault_of_the_publisher_after_the_retry_changes_nothing_about_the_row(uncommitted: str) -> None:
     put()
-    slow = outbox.claim(uncommitted, 10)
+    slow = claim(uncommitted, 10)
     let_pass(10)
     run("cqrs_outbox", "retry")
     before = Outbox.objects.values().get()
     outbox.give_back(uncommitted, slow, later_seconds=60)
-    outbox.set_aside(uncommitted, slow, "too late")
+    outbox.set_aside(uncommitted, [(slow, "too late")])
     assert Outbox.objects.values().get() == before and len(pending()) == 1
 
 
 @on_sqlite
 def test_a_confirmation_of_the_first_sending_ends_a_retried_row(uncommitted: str) -> None:
     put(seconds=-30)
-    first = outbox.claim(uncommitted, 10)
+    first = claim(uncommitted, 10)
     let_pass(10)
     run("cqrs_outbox", "retry")
     outbox.confirm(uncommitted, "shop", ids(first), outbox.stamp_of(first))
@@ -128,10 +129,10 @@ def test_a_confirmation_of_the_first_sending_ends_a_retried_row(uncommitted: str
 def test_rows_that_a_publisher_holds_are_passed_over_without_waiting(database: str, elsewhere: Elsewhere) -> None:
     rows = [put(pk, error="x", seconds=-30 + pk) for pk in range(4)]
     with transaction.atomic(using=database):
-        outbox.claim(database, 2)
+        claim(database, 2)
         done = elsewhere(retry_all, database).result(timeout=30)
         assert done == choice.Done(changed=2, left=2, rows=4)
-    assert ids(outbox.claim(database, 10)) == ids(rows[2:])
+    assert ids(claim(database, 10)) == ids(rows[2:])
 
 
 def retry_all(using: str) -> choice.Done:
@@ -144,7 +145,7 @@ def test_a_publisher_passes_over_rows_that_a_retry_holds(database: str, elsewher
     free = put(2, queue="mail")
     with transaction.atomic(using=database):
         choice.retry_rows(database, choice.Choice(queue="shop").on(database))
-        assert ids(elsewhere(outbox.claim, database, 10).result(timeout=30)) == [free.id]
+        assert ids(elsewhere(claim, database, 10).result(timeout=30)) == [free.id]
 
 
 def test_every_change_arrives_once_with_publishers_and_retries_side_by_side(

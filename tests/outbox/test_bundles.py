@@ -10,7 +10,8 @@ from celery_cqrs.database import clock
 from celery_cqrs.master import bundles, outbox
 from celery_cqrs.master.claimed import Member, member_id, place_of, row_of
 from celery_cqrs.models import Outbox
-from tests.outbox.conftest import put
+from tests.harness.claims import claim
+from tests.outbox.conftest import ids, put
 
 KEYS = [f"k{number}" for number in range(6)]
 
@@ -39,7 +40,7 @@ def confirm(using, *confirmed, queue="shop", seconds=0):
 def sent(uncommitted):
     """A bundle that has been claimed."""
     put_bundle()
-    (claimed,) = outbox.claim(uncommitted, 10)
+    (claimed,) = claim(uncommitted, 10)
     return claimed
 
 
@@ -58,20 +59,43 @@ def test_a_claimed_bundle_tells_its_keys_by_their_places(sent):
 
 def test_rows_and_bundles_do_not_wait_for_each_other(uncommitted):
     bundle, row = put_bundle(seconds=-1), put(1, seconds=-1)
-    assert {claimed.id for claimed in outbox.claim(uncommitted, 1)} == {bundle.id, row.id}
+    assert {claimed.id for claimed in claim(uncommitted, 1)} == {bundle.id, row.id}
+
+
+def test_what_was_captured_after_more_bundles_than_are_claimed_waits_for_them(uncommitted):
+    most = outbox.BUNDLES_AT_ONCE
+    many = [put_bundle(seconds=-100 + number) for number in range(most + 1)]
+    early, late = put(1, seconds=-100.5), put(2, seconds=-1)
+    assert ids(claim(uncommitted, 500)) == [*ids(many[:most]), early.id]
+    assert ids(claim(uncommitted, 500)) == [many[most].id, late.id]
+
+
+def test_a_bundle_waits_for_rows_that_were_captured_before_it(uncommitted):
+    rows = [put(number, seconds=-10 + number) for number in range(3)]
+    bundle = put_bundle(seconds=-1)
+    assert ids(claim(uncommitted, 2)) == ids(rows[:2])
+    assert ids(claim(uncommitted, 2)) == [rows[2].id, bundle.id]
+
+
+def test_bundles_for_a_queue_that_rests_hold_nobody_up(uncommitted):
+    for number in range(outbox.BUNDLES_AT_ONCE + 1):
+        put_bundle(seconds=-100 + number)
+    row = put(1, queue="search")
+    outbox.rest_queue(uncommitted, "shop")
+    assert ids(claim(uncommitted, 500)) == [row.id]
 
 
 def test_bundles_that_only_sync_let_changes_go_first(uncommitted):
     changes = [put(number) for number in range(3)]
     syncs = put_bundle(signal_type="SYNC")
-    assert [claimed.id for claimed in outbox.claim(uncommitted, 3)] == [row.id for row in changes]
-    assert [claimed.id for claimed in outbox.claim(uncommitted, 3)] == [syncs.id]
+    assert [claimed.id for claimed in claim(uncommitted, 3)] == [row.id for row in changes]
+    assert [claimed.id for claimed in claim(uncommitted, 3)] == [syncs.id]
 
 
 def test_a_few_bundles_are_claimed_at_a_time(uncommitted):
     for _ in range(10):
         put_bundle()
-    assert len(outbox.claim(uncommitted, 500)) == outbox.BUNDLES_AT_ONCE
+    assert len(claim(uncommitted, 500)) == outbox.BUNDLES_AT_ONCE
 
 
 def test_a_confirmed_bundle_is_gone(uncommitted, sent):
@@ -111,27 +135,33 @@ def test_rows_and_keys_of_bundles_are_confirmed_together(uncommitted, sent):
 
 def test_a_bundle_that_is_given_back_is_whole_again(uncommitted, sent):
     outbox.give_back(uncommitted, [Member(number, sent) for number in numbers(sent, 1, 2)])
-    (again,) = outbox.claim(uncommitted, 10)
+    (again,) = claim(uncommitted, 10)
     assert again.members == sent.members and again.attempts == 1
 
 
 def test_a_key_that_is_set_aside_waits_in_a_row_of_its_own_with_its_error(uncommitted, sent):
-    outbox.set_aside(uncommitted, [Member(*numbers(sent, 4), sent)], "too large")
+    outbox.set_aside(uncommitted, [([Member(*numbers(sent, 4), sent)], "too large")])
     assert left() == (["k0", "k1", "k2", "k3", "k5"], ["k4"])
     row = Outbox.objects.get(kind="sync")
     assert (row.error, row.sent_at, row.size, row.keys) == ("too large", None, 1, None)
     assert row.captured_at < row.available_at and row.cqrs_id == "author" and row.queue == "shop"
 
 
+def test_all_keys_of_a_bundle_that_are_set_aside_keep_an_error_of_their_own(uncommitted, sent):
+    outbox.set_aside(uncommitted, [([Member(number, sent)], f"error {number}") for number in numbers(sent, *range(6))])
+    assert left() == ([], KEYS)
+    assert len(set(Outbox.objects.values_list("error", flat=True))) == 6
+
+
 def test_a_late_confirmation_of_a_key_in_a_row_of_its_own_changes_nothing(uncommitted, sent):
-    outbox.set_aside(uncommitted, [Member(*numbers(sent, 4), sent)], "too large")
+    outbox.set_aside(uncommitted, [([Member(*numbers(sent, 4), sent)], "too large")])
     assert confirm(uncommitted, *numbers(sent, 4)) == 0
     assert left()[1] == ["k4"]
 
 
 def test_what_was_reopened_since_the_claim_is_not_set_aside(uncommitted, sent):
     Outbox.objects.update(sent_at=None)
-    outbox.set_aside(uncommitted, [Member(*numbers(sent, 4), sent)], "too large")
+    outbox.set_aside(uncommitted, [([Member(*numbers(sent, 4), sent)], "too large")])
     assert left() == (KEYS, [])
 
 
@@ -160,7 +190,7 @@ def test_keys_in_bundles_are_found(uncommitted):
 def test_whatever_is_confirmed_in_whatever_order_the_others_stay(confirmations, uncommitted):
     Outbox.objects.all().delete()
     put_bundle()
-    (claimed,) = outbox.claim(uncommitted, 10)
+    (claimed,) = claim(uncommitted, 10)
     counts = [confirm(uncommitted, *numbers(claimed, *places)) for places in confirmations]
     settled = {place for places in confirmations for place in places}
     expected = [key for place, key in enumerate(KEYS) if place not in settled]

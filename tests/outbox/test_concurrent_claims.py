@@ -8,6 +8,7 @@ from celery_cqrs.database.patience import patiently
 from celery_cqrs.master import outbox
 from celery_cqrs.models import Outbox
 from tests.conftest import with_row_locks
+from tests.harness.claims import claim
 from tests.outbox.conftest import ids, pending, put
 
 
@@ -15,8 +16,8 @@ from tests.outbox.conftest import ids, pending, put
 def test_a_second_publisher_passes_over_rows_that_the_first_holds(database, elsewhere):
     rows = [put(pk, seconds=-20 + pk) for pk in range(10)]
     with transaction.atomic(using=database):
-        first = outbox.claim(database, 4)
-        second = elsewhere(outbox.claim, database, 4).result(timeout=60)
+        first = claim(database, 4)
+        second = elsewhere(claim, database, 4).result(timeout=60)
     assert (ids(first), ids(second)) == (ids(rows[:4]), ids(rows[4:8]))
 
 
@@ -24,17 +25,17 @@ def test_a_second_publisher_passes_over_rows_that_the_first_holds(database, else
 def test_a_second_publisher_finds_nothing_while_the_first_holds_everything(database, elsewhere):
     put()
     with transaction.atomic(using=database):
-        outbox.claim(database, 10)
-        assert elsewhere(outbox.claim, database, 10).result(timeout=60) == []
+        claim(database, 10)
+        assert elsewhere(claim, database, 10).result(timeout=60) == []
 
 
 @with_row_locks
 def test_rows_of_a_publisher_that_died_in_its_claim_are_pending_again(database, elsewhere):
     row = put()
     with transaction.atomic(using=database):
-        outbox.claim(database, 10)
+        claim(database, 10)
         transaction.set_rollback(True, using=database)
-    assert ids(elsewhere(outbox.claim, database, 10).result(timeout=60)) == [row.id]
+    assert ids(elsewhere(claim, database, 10).result(timeout=60)) == [row.id]
 
 
 @with_row_locks
@@ -42,8 +43,8 @@ def test_a_row_captured_by_an_open_transaction_does_not_hold_up_later_ones(datab
     with transaction.atomic(using=database):
         early = put(1)
         late = elsewhere(put, 2).result(timeout=60)
-        assert ids(elsewhere(outbox.claim, database, 10).result(timeout=60)) == [late.id]
-    assert ids(outbox.claim(database, 10)) == [early.id] and early.id < late.id
+        assert ids(elsewhere(claim, database, 10).result(timeout=60)) == [late.id]
+    assert ids(claim(database, 10)) == [early.id] and early.id < late.id
 
 
 def test_four_publishers_claim_every_row_once_and_keep_keys_together(database, elsewhere):
@@ -64,7 +65,7 @@ def test_four_publishers_claim_every_row_once_and_keep_keys_together(database, e
     def claim_all():
         claims = []
         while Outbox.objects.filter(sent_at=None).exists():
-            claims += outbox.claim(database, 7)
+            claims += claim(database, 7)
         return claims
 
     claimed = [row for work in [elsewhere(claim_all) for _ in range(4)] for row in work.result(timeout=60)]
@@ -82,9 +83,7 @@ def test_captures_claims_and_confirmations_side_by_side_leave_nothing(database, 
     def claim_and_confirm():
         found = 0
         while not captured.is_set() or Outbox.objects.filter(sent_at=None).exists():
-            if claimed := patiently(
-                outbox.claim, database, 5
-            ):  # MariaDB may call it a deadlock; whoever drains repeats
+            if claimed := patiently(claim, database, 5):  # MariaDB may call it a deadlock; whoever drains repeats
                 found += patiently(outbox.confirm, database, "shop", ids(claimed), outbox.stamp_of(claimed))
         return found
 

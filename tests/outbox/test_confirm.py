@@ -10,6 +10,7 @@ from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import outbox
 from celery_cqrs.master.confirm import confirm
 from celery_cqrs.models import Destination, Outbox
+from tests.harness.claims import claim
 from tests.outbox.conftest import put
 
 STAMP = timezone.now().replace(microsecond=123456) - timedelta(hours=1)
@@ -32,7 +33,7 @@ def sent(uncommitted):
     """Three rows for shop that were captured before the stamp, and sent."""
     for pk in range(3):
         put(pk, seconds=-7_200)
-    return [row.id for row in outbox.claim(uncommitted, 10)]
+    return [row.id for row in claim(uncommitted, 10)]
 
 
 def test_confirmed_rows_are_gone_and_others_stay(sent, uncommitted):
@@ -68,7 +69,7 @@ def test_a_row_captured_after_the_stamp_was_not_in_that_batch_and_stays(uncommit
 def test_what_a_claim_has_taken_is_confirmed_by_the_stamp_of_that_claim(uncommitted):
     put(1)
     put(1)
-    claimed = outbox.claim(uncommitted, 10)
+    claimed = claim(uncommitted, 10)
     assert confirm(confirmation(uncommitted, *(row.id for row in claimed), stamp=outbox.stamp_of(claimed))) == 2
 
 

@@ -14,7 +14,7 @@ from tests.publish.conftest import sizes
 
 
 def prepared(number, queue="shop", *, size=10, direct=False):
-    return Prepared(queue, direct, json.dumps({"instance_pk": number, "text": "x" * size}), ())
+    return Prepared(queue, direct, json.dumps({"instance_pk": number, "text": "x" * size}), (), number)
 
 
 def limits(count, size):

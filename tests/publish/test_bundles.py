@@ -1,6 +1,7 @@
 """Bundles are told key by key: what is wrong with one of them harms no other, and nothing of them is lost."""
 
 import pytest
+from django.db import connections
 
 from celery_cqrs import testing
 from celery_cqrs.master import breaker, bundles
@@ -61,7 +62,8 @@ def test_keys_whose_rows_are_gone_need_no_message(uncommitted):
     drain_all(uncommitted)
     saved = [message for message in testing.sent_messages("replica") if message["signal_type"] == "SAVE"]
     assert len(saved) == MANY - 2
-    assert {"p1", "p3"}.isdisjoint(left()[0])
+    testing.deliver()
+    assert left() == ([], [])
 
 
 def test_the_state_that_travels_is_the_one_at_publishing(uncommitted):
@@ -156,3 +158,38 @@ def test_a_model_that_is_registered_no_more_loses_nothing(uncommitted):
     Outbox.objects.update(cqrs_id="extinct")
     drain_all(uncommitted)
     assert len(left()[1]) == MANY and "Bring it back" in Outbox.objects.first().error
+
+
+def test_bundles_and_rows_are_sent_in_the_order_of_their_capture(uncommitted):
+    Product.objects.create(sku="first", title="x")
+    create()
+    Product.objects.create(sku="last", title="x")
+    drain_all(uncommitted)
+    assert sent_keys() == ["first", *(f"p{number}" for number in range(MANY)), "last"]
+
+
+def test_children_come_after_the_parents_that_were_created_by_the_thousand(uncommitted):
+    Shelf.cqrs.bulk_create([Shelf(label="x") for _ in range(3_000)])
+    Box.objects.create(shelf=Shelf.objects.last(), label="box")
+    drain_all(uncommitted)
+    assert [message["cqrs_id"] for message in testing.sent_messages("replica")] == ["shelf"] * 3_000 + ["box"]
+
+
+def test_a_row_saved_again_after_its_bundle_keeps_its_place(uncommitted):
+    create()
+    Product.objects.get(sku="p1").save()
+    drain_all(uncommitted)
+    assert sent_keys()[:MANY] == [f"p{number}" for number in range(MANY)]
+    testing.deliver()
+    assert left() == ([], [])
+
+
+def test_many_keys_that_cannot_be_told_cost_few_statements(uncommitted, monkeypatch, django_assert_max_num_queries):
+    def fail(self, *args, **kwargs):
+        raise RuntimeError("no words for it")
+
+    create()
+    monkeypatch.setattr(Product, "to_cqrs_dict", fail)
+    with django_assert_max_num_queries(40, connection=connections[uncommitted]):
+        drain_all(uncommitted)
+    assert left()[0] == [] and len(left()[1]) == MANY

@@ -5,12 +5,13 @@ from django.db import transaction
 
 from celery_cqrs import testing
 from celery_cqrs.exceptions import BrokerUnavailable
-from celery_cqrs.master import breaker, outbox
+from celery_cqrs.master import breaker
 from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.resend import resend
 from celery_cqrs.models import Letter, Outbox
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef
+from tests.harness.claims import claim
 from tests.publish.conftest import let_pass, pending
 
 
@@ -48,7 +49,7 @@ def test_the_sweep_leaves_a_fresh_row_to_whoever_committed_it(committed):
 
 
 def test_a_publisher_killed_between_claim_and_send_leaves_rows_that_are_sent_again(committed):
-    outbox.claim(committed, 500)
+    claim(committed, 500)
     beat(committed)
     assert not AuthorRef.objects.exists()
     let_pass(31)

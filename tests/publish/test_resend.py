@@ -7,13 +7,13 @@ import pytest
 from django.utils import timezone
 
 from celery_cqrs import testing
-from celery_cqrs.master import outbox
 from celery_cqrs.master.drain import drain_all
 from celery_cqrs.master.resend import resend
 from celery_cqrs.models import Destination, Outbox
 from celery_cqrs.transport.memory import MemoryTransport
 from tests.app.models import Author, AuthorRef
 from tests.conftest import with_row_locks
+from tests.harness.claims import claim
 from tests.publish.conftest import let_pass, pending, sizes
 
 
@@ -83,7 +83,7 @@ def test_probes_become_rarer_and_rarer(uncommitted):
     for second in range(0, 1_000, 30):
         if resend(uncommitted):
             probed_at.append(second)
-            outbox.claim(uncommitted, 10)
+            claim(uncommitted, 10)
         let_pass(30)
     assert [later - earlier for earlier, later in pairwise(probed_at)] == [60, 120, 240, 480]
 

@@ -56,7 +56,7 @@ TWICE = {"ours": 100_000, "theirs": 8_000, "limit": 100_000}
 HOOKS = {"ours": 10_000, "theirs": 5_000, "limit": 20_000}
 CREATED = {"ours": 20_000, "theirs": 2_000}
 CHAIN = {"ours": 200_000, "theirs": 3_000, "limit": 200_000}
-SINGLE = {"ours": 5_000, "theirs": 2_000, "limit": 2_000}
+SINGLE = {"ours": 5_000, "theirs": 2_000, "limit": 4_000}
 WAITED = {"ours": 6_000, "theirs": 6_000, "limit": 500}
 DUMPED = {"ours": 500_000, "theirs": 50_000, "limit": 500_000}
 LOADED = {"ours": 500_000, "theirs": 10_000, "limit": 200_000}
@@ -69,7 +69,7 @@ FIGURES = (
     Figure("apply_backlog_threads", "rows/s", backlog(threads=2), BACKLOG, Target(50, "theirs"), RABBITMQ, turns=1),
     Figure("apply_backlog_2", "rows/s", backlog(processes=2), TWICE, Target(50, "theirs")),
     Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs"), REDIS),
-    Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit")),
+    Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit"), REDIS, turns=4),
     *(
         Figure(f"{name}_{mode}", "ms", writing(way, mode=mode), SAVED, Target(times, "limit", at_most=True))
         for mode in ("relay", "commit")

@@ -13,7 +13,6 @@ from typing import Any
 from tests.benchmarks import replication
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.end_to_end import warm_up
-from tests.benchmarks.limit import write_singly
 from tests.benchmarks.seen import watching, when_seen
 from tests.benchmarks.side import Side
 from tests.benchmarks.turns import Measure, Sample
@@ -22,6 +21,7 @@ from tests.benchmarks.watch import STALL_SECONDS
 COMMITS_PER_SECOND = 100
 SLOWEST = 20
 """Rows per second, for deadlines."""
+WRITERS = 2
 Measures = Mapping[str, Measure]
 Moments = Mapping[int, float]
 
@@ -47,19 +47,29 @@ def latency(mode: str, percent: int) -> Callable[[Arena, Mapping[str, int]], Mea
 
 
 def single(arena: Arena, rows: Mapping[str, int]) -> Measures:
-    """Rows per second of two writers, from the first commit to the last row applied; relay mode."""
+    """Rows per second of two writers, from the first commit to the last row applied; relay mode.
+
+    The limit is what the same writers save of a model without capture.
+    """
     return {
         "ours": partial(single_rate, arena.ours, rows["ours"]),
         "theirs": partial(single_rate, arena.theirs, rows["theirs"]),
-        "limit": partial(write_singly, arena.ours, rows["limit"]),
+        "limit": partial(plain_rate, arena.ours, rows["limit"]),
     }
 
 
 def single_rate(side: Side, rows: int) -> Sample:
     """As fast as they go."""
     with _ready_chain(side, "relay") as seen:
-        committed, arrived = _write_and_see(side, seen, 1, rows, 0, "relay", writers=2)
+        committed, arrived = _write_and_see(side, seen, 1, rows, 0, "relay", WRITERS)
     return Sample(rows / (max(arrived.values()) - min(committed.values())))
+
+
+def plain_rate(side: Side, rows: int) -> Sample:
+    """As fast as they go, and nobody listens."""
+    side.empty("master")
+    committed = _write_all(side, "PlainAccount", 1, rows, 0, "relay", WRITERS)
+    return Sample(rows / (max(committed.values()) - min(committed.values())))
 
 
 def single_waits_ms(side: Side, rows: int, mode: str) -> list[float]:
@@ -90,18 +100,24 @@ def _write_and_see(
     side: Side, seen: Any, first: int, rows: int, rate: float, mode: str, writers: int = 1
 ) -> tuple[Moments, Moments]:
     """When each row was committed, and when it was seen on the replica."""
+    with ThreadPoolExecutor(1) as thread:
+        writing = thread.submit(_write_all, side, "Account", first, rows, rate, mode, writers)
+        arrived = when_seen(seen, rows, STALL_SECONDS + rows / (rate or SLOWEST))
+        return writing.result(), arrived
+
+
+def _write_all(side: Side, model: str, first: int, rows: int, rate: float, mode: str, writers: int) -> Moments:
+    """When each row was committed, by so many processes; ``rows`` is a multiple of their number."""
     share = rows // writers
     with ThreadPoolExecutor(writers) as threads:
         starts = [first + number * share for number in range(writers)]
-        writing = [threads.submit(_write, side, start, start + share - 1, rate, mode) for start in starts]
-        arrived = when_seen(seen, share * writers, STALL_SECONDS + rows / (rate or SLOWEST))
-        committed = {key: moment for one in writing for key, moment in one.result().items()}
-    return committed, arrived
+        writing = [threads.submit(_write, side, model, start, start + share - 1, rate, mode) for start in starts]
+        return {key: moment for one in writing for key, moment in one.result().items()}
 
 
-def _write(side: Side, first: int, last: int, rate: float, mode: str) -> dict[int, float]:
+def _write(side: Side, model: str, first: int, last: int, rate: float, mode: str) -> dict[int, float]:
     result = side.scratch / f"singles-{first}.json"
-    arguments = (str(first), str(last), str(rate))
+    arguments = (model, str(first), str(last), str(rate))
     side.python_module(
         "tests.benchmarks.singles", *arguments, role="master", BENCH_PUBLISH=mode, BENCH_RESULT=str(result)
     )

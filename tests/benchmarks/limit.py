@@ -63,14 +63,3 @@ def _arrays(keys: range, at_once: int) -> list[list[list[str]]]:
 
 def _texts(key: int) -> Sequence[str]:
     return [str(value) for value in {**account(key), "cqrs_revision": 0, "cqrs_updated": FIRST_DAY}.values()]
-
-
-def write_singly(side: Side, rows: int) -> Sample:
-    """Rows per second of the guarded upsert with one row a statement and transaction, which wait for the disk."""
-    side.empty()
-    texts = [[[text] for text in _texts(key)] for key in range(1, rows + 1)]
-    with side.connect() as connection:
-        start = time.monotonic()
-        for arrays in texts:
-            connection.execute(UPSERT, arrays)
-        return Sample(rows / (time.monotonic() - start))

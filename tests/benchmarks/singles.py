@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.singles FIRST LAST RATE``: in either project, create these accounts one by one.
+"""``python -m tests.benchmarks.singles MODEL FIRST LAST RATE``: in either project, create these accounts one by one.
 
 Each in a transaction of its own, RATE a second (0: as fast as they go). The moment after each commit goes to the file
 that BENCH_RESULT names, which maps keys to seconds since 1970.
@@ -19,10 +19,10 @@ from tests.benchmarks.capture import account
 from tests.harness.waiting import pace
 
 
-def main(first: int, last: int, rate: float) -> None:
+def main(name: str, first: int, last: int, rate: float) -> None:
     """Create them, and write down when."""
     django.setup()
-    model = apps.get_model("master", "Account")
+    model = apps.get_model("master", name)
     model.objects.count()  # connected
     start, committed = time.monotonic(), {}
     for number, key in enumerate(range(first, last + 1)):
@@ -34,4 +34,4 @@ def main(first: int, last: int, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))

@@ -42,6 +42,8 @@ class Background:
         self._thread: threading.Thread | None = None
         self._leaving = False
         self._has_finalizer = False
+        self._rest_seconds = 0.0
+        self._ending = threading.Event()
 
     def may_go_on(self) -> bool:
         """Whether there is time for another portion of work: always, but for the second half of an exit."""
@@ -59,15 +61,21 @@ class Background:
                 self._thread = thread
             self._condition.notify()
 
+    def rest(self, seconds: float) -> None:
+        """In ``work``: run it again after so long at the earliest, whoever wakes; a process that ends does not wait."""
+        self._rest_seconds = seconds
+
     def finish(self, seconds: float = EXIT_SECONDS) -> None:
         """Let the thread do at once what it was woken for and end; waits at most ``seconds``."""
         with self._condition:
             thread = self._thread
             self._leaves_at = monotonic() + seconds
+            self._ending.set()
             self._condition.notify()
         if thread is not None and thread is not threading.current_thread():
             thread.join(seconds)
         self._leaves_at = None
+        self._ending.clear()
 
     def _add_finalizer(self) -> None:
         """Children that ``multiprocessing`` forks run its finalizers, and nothing of ``atexit``; others run both."""
@@ -88,6 +96,9 @@ class Background:
                     again_seconds = self._work()
                 if again_seconds is not None and self._leaves_at is None:
                     self.wake(again_seconds)
+                if self._rest_seconds:
+                    self._ending.wait(self._rest_seconds)
+                    self._rest_seconds = 0.0
             crashed = False
         finally:
             if crashed:

@@ -16,12 +16,14 @@ from celery_cqrs import conf, transport
 from celery_cqrs.background import Background
 from celery_cqrs.master import breaker
 from celery_cqrs.master.drain import drain_all
+from celery_cqrs.master.gathering import Gathering
 
 IDLE_SECONDS = 5.0
 FAULT_SECONDS = 1.0
 
 _in_this_thread = threading.local()
 _nudged: set[str] = set()
+_gathering = Gathering()
 
 
 def mark_captured(using: str) -> None:
@@ -69,24 +71,25 @@ def _captured() -> set[str]:
 def _drain_nudged() -> float | None:
     """The work of the thread. Returns the seconds after which to try again; None when all is published."""
     try:
-        while _nudged and not breaker.rest_seconds():
-            using = _nudged.pop()
-            _drain_one(using)
+        changes = sum(_drain_one(using) for using in tuple(_nudged) if not breaker.rest_seconds())
+        _thread.rest(_gathering.seconds(changes))
     except Error:  # InterfaceError (closed by the server) is no DatabaseError
         connections.close_all()
         return FAULT_SECONDS
     return breaker.rest_seconds() or None
 
 
-def _drain_one(using: str) -> None:
-    """An alias that could not be finished stays nudged."""
+def _drain_one(using: str) -> int:
+    """Returns the count of changes. An alias that could not be finished stays nudged."""
+    _nudged.discard(using)
     finished = False
     try:
-        drain_all(using, may_go_on=_thread.may_go_on)
+        changes = drain_all(using, may_go_on=_thread.may_go_on)
         finished = not breaker.rest_seconds()
     finally:
         if not finished:
             _nudged.add(using)
+    return changes
 
 
 def _release() -> None:

@@ -12,6 +12,7 @@ from celery_cqrs import conf
 from celery_cqrs.database import tables, wakeup
 from celery_cqrs.master import breaker, outbox
 from celery_cqrs.master.drain import Drained, drain
+from celery_cqrs.master.gathering import Gathering
 from celery_cqrs.models import Outbox
 
 SHORTEST_PAUSE_SECONDS = 0.002
@@ -26,6 +27,7 @@ class Relay:
     def __init__(self, queues: Collection[str] | None = None) -> None:
         self._queues = queues
         self._pause_seconds = SHORTEST_PAUSE_SECONDS
+        self._gathering = Gathering()
         self._stopping = False
         self._stopped, self._stop = socket.socketpair()
 
@@ -44,8 +46,9 @@ class Relay:
                     return
                 if drained.rows:
                     self._pause_seconds = SHORTEST_PAUSE_SECONDS
+                seconds = self._gathering.seconds(drained.rows)
                 if not drained.may_be_more and not once:
-                    self._sleep()
+                    self._wait(seconds)
 
     def _round(self) -> Drained:
         """One drain of each database."""
@@ -59,6 +62,12 @@ class Relay:
         except Error:  # InterfaceError (closed by the server) is no DatabaseError
             connections[using].close()
             return Drained()
+
+    def _wait(self, seconds: float) -> None:
+        if seconds:
+            wakeup.wait([self._stopped], seconds)
+        else:
+            self._sleep()
 
     def _sleep(self) -> None:
         """Until something is captured, where that can be heard; otherwise until the next look is due."""

@@ -71,8 +71,8 @@ FIGURES = (
     Figure("apply_hooks", "rows/s", backlog(role="hooked"), HOOKS, Target(3, "theirs"), REDIS),
     Figure("bulk_create", "rows/s", writing("bulk_create"), CREATED, Target(0.5, "limit"), REDIS, turns=4),
     *(
-        Figure(f"{name}_{mode}", "ms", writing(way, mode=mode), SAVED, Target(times, "limit", at_most=True))
-        for mode in ("relay", "commit")
+        Figure(f"{name}_{mode}", "ms", writing(way, mode=mode), SAVED, Target(times, "limit", at_most=True), brokers)
+        for mode, brokers in (("relay", REDIS), ("commit", BROKERS))  # by relay these processes publish nothing
         for name, way, times in (
             ("save", "save", 2.2),
             ("create_inside", "create_inside", 1.6),

@@ -44,18 +44,12 @@ NOW = "(SELECT clock_timestamp() FROM set_config('synchronous_commit', 'off', tr
 BUNDLED = DUE.format(kind="bundle", signal_type="<> 'SYNC'")
 BARRIER = f"(SELECT available_at FROM celery_cqrs_outbox WHERE {BUNDLED} {ORDER} OFFSET %(most)s LIMIT 1)"
 """The first bundle that there is no room for: what was captured later is not sent before it."""
-CHANGES = MARK.format(
-    stamp=NOW,
-    chosen=PICK.format(
-        kind="sync",
-        signal_type="<> 'SYNC'",
-        bound=f"AND available_at < coalesce({BARRIER}, 'infinity')",
-        limit="%(limit)s",
-    ),
-)
 SOME_WAIT = "EXISTS (SELECT FROM celery_cqrs_outbox WHERE sent_at IS NULL AND available_at > statement_timestamp())"
-SOME_BUNDLED = f"EXISTS (SELECT FROM celery_cqrs_outbox WHERE {BUNDLED})"
-CHANGES += f", to_json(o.available_at)::text, {SOME_WAIT}, {SOME_BUNDLED}"
+CHANGES, CHANGES_BEFORE = (
+    MARK.format(stamp=NOW, chosen=PICK.format(kind="sync", signal_type="<> 'SYNC'", bound=bound, limit="%(limit)s"))
+    + f", to_json(o.available_at)::text, {SOME_WAIT}"
+    for bound in ("", f"AND available_at < coalesce({BARRIER}, 'infinity')")
+)
 BUNDLES = MARK.format(
     stamp=NOW,
     chosen=PICK.format(
@@ -82,7 +76,8 @@ SYNCS = f"""
     {MARK.format(stamp=NOW, chosen="TABLE singles UNION ALL TABLE bundles")}
 """
 LOOK = f"(SELECT 1 FROM celery_cqrs_outbox WHERE {DUE} {ORDER} LIMIT 1)"
-LOOK_FOR_BUNDLES = LOOK.format(kind="bundle", signal_type="<> 'SYNC'")
+LOOK_FOR_BUNDLES = "SELECT FROM celery_cqrs_outbox WHERE kind = 'bundle' AND sent_at IS NULL AND signal_type <> 'SYNC'"
+LOOK_FOR_BUNDLES += " LIMIT 1"
 LOOK_FOR_SYNCS, LOOK_FOR_ANY = (
     " UNION ALL ".join(LOOK.format(kind=kind, signal_type=signal_type) for kind in ("sync", "bundle"))
     for signal_type in ("= 'SYNC'", "<> ''")
@@ -95,13 +90,13 @@ def claim_changes(
 ) -> list[Claimed]:
     """As ``outbox.claim_changes``; its at most so many ``siblings`` are only looked for where some may be left."""
     parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
-    found = _claim(using, CHANGES, parameters)
+    has_bundles = _has_any(using, LOOK_FOR_BUNDLES, parameters)
+    found = _claim(using, CHANGES_BEFORE if has_bundles else CHANGES, parameters)
     claimed, is_full = _read(found), len(found) >= limit
-    some_wait, some_bundled = found[0][-2:] if found else (False, _has_any(using, LOOK_FOR_BUNDLES, parameters))
-    if found and (is_full or older_than_seconds or some_wait):
+    if found and (is_full or older_than_seconds or found[0][-1]):
         claimed += _claim_siblings(using, claimed, siblings)
-    if some_bundled:
-        until = max(datetime.fromisoformat(json.loads(row[-3])) for row in found).isoformat() if is_full else "infinity"
+    if has_bundles:
+        until = max(datetime.fromisoformat(json.loads(row[-2])) for row in found).isoformat() if is_full else "infinity"
         claimed += _read(_claim(using, BUNDLES, {**parameters, "until": until}))
     return sorted(claimed)
 

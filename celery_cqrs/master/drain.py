@@ -143,7 +143,8 @@ def _end(lengths: Sequence[int], start: int, most: int, most_bytes: int) -> int:
 def _settle_unsent(using: str, prepared: Preparation) -> None:
     outbox.drop(using, prepared.needless)
     outbox.give_back(using, prepared.held)
-    _set_aside(using, prepared.failed)
+    if prepared.failed:
+        _set_aside(using, prepared.failed)
 
 
 def _set_aside(using: str, failed: Sequence[tuple[Sequence[Row], str]]) -> None:

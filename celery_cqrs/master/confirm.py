@@ -14,12 +14,14 @@ from django.db.models.functions import Coalesce, Greatest
 
 from celery_cqrs import signals
 from celery_cqrs.batch import Confirmation, Receipt
+from celery_cqrs.columns import clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.locks import write_transaction
 from celery_cqrs.database.patience import patiently
 from celery_cqrs.exceptions import MessageRefused
 from celery_cqrs.master import outbox
 from celery_cqrs.models import Destination, Outbox
+from celery_cqrs.registry import NAME_LENGTH
 
 
 def confirm(payload: Any) -> int:
@@ -32,6 +34,8 @@ def confirm(payload: Any) -> int:
     for receipt in confirmation.batches:
         if receipt.outbox not in connections:
             raise MessageRefused(problem=f"it confirms rows of database {receipt.outbox!r}, which is not in DATABASES.")
+    if clean_key(confirmation.queue, NAME_LENGTH) != confirmation.queue:
+        raise MessageRefused(problem=f"it confirms for {confirmation.queue[:NAME_LENGTH]!r}, which names no queue.")
     by_outbox: dict[str, list[Receipt]] = defaultdict(list)
     for receipt in confirmation.batches:
         by_outbox[receipt.outbox].append(receipt)

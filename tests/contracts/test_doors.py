@@ -93,6 +93,14 @@ def test_a_confirmation_with_anything_anywhere_is_taken_or_refused(uncommitted, 
         confirm_batches(here(uncommitted, changed(*spot, replacement)))
 
 
+@pytest.mark.parametrize("queue", ["\ud800", "a\x00b", "x" * 1_000])
+def test_a_confirmation_for_what_names_no_queue_is_refused(uncommitted, queue):
+    wire = {"v": 1, "queue": queue, "batches": []}
+    wire["batches"] = [{"outbox": uncommitted, "sent_at": "2026-01-02T03:04:05+00:00", "outbox_ids": []}]
+    with pytest.raises(MessageRefused, match="names no queue"):
+        confirm_batches(wire)
+
+
 @examples
 @given(spot=REPAIRS, replacement=anything)
 def test_a_question_with_anything_anywhere_is_answered_or_refused(uncommitted, spot, replacement):

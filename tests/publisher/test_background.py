@@ -118,6 +118,28 @@ def test_work_that_raised_runs_again_at_the_next_wake(make: Make, recorder: Reco
     recorder.wait(2)
 
 
+def test_wakes_during_a_rest_are_one_run_after_it(make: Make, recorder: Recorder) -> None:
+    background = make(60)
+    recorder.answer = lambda: background.rest(0.1)
+    background.wake()
+    recorder.wait(1)
+    for _ in range(100):
+        background.wake()
+    recorder.wait(2)
+    assert recorder.runs[1] - recorder.runs[0] >= 0.1
+
+
+def test_a_process_that_ends_does_not_wait_for_a_rest(make: Make, recorder: Recorder) -> None:
+    background = make(60)
+    recorder.answer = lambda: background.rest(SECONDS)
+    background.wake()
+    recorder.wait(1)
+    background.wake()
+    background.finish(SECONDS)
+    recorder.wait_for_end()
+    assert len(recorder.runs) == 2 and recorder.runs[1] - recorder.runs[0] < SECONDS
+
+
 def test_no_wake_is_lost_to_a_thread_that_is_just_ending(make: Make, recorder: Recorder) -> None:
     background = make(0)
     for _ in range(300):

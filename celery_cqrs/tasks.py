@@ -6,6 +6,7 @@ All acknowledge late and are rejected when their worker dies; what a broker lose
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery, Task, shared_task
@@ -30,6 +31,7 @@ from celery_cqrs.status import note_tick
 from celery_cqrs.transport.base import APPLY, COMPARE, CONFIRM, DRAIN, PRUNE, RECONCILE, REPAIR, RETRY
 
 PRUNE_SECONDS = 3_600
+ROWS_A_SWEEP = 100_000
 ACK_SECONDS = 0.01
 GREEN_POOLS = ("gevent", "eventlet")
 OPTIONS: dict[str, Any] = {
@@ -84,11 +86,16 @@ def reconcile(payload: Any = None, *_: Any, **__: Any) -> None:
 def drain_outbox(*_: Any, **__: Any) -> None:
     """Send again what was lost, and publish what was left behind; what is younger than a sweep has its publisher."""
     note_tick("drain")
-    for using in tables.aliases(Outbox):
-        resend(using)
-        drain_all(using, older_than_seconds=conf.master.sweep_seconds)
-        announce_overfull(using)
-        conversation.tick(using)
+    with ExitStack() as sweeps:  # a database that is away hinders no other
+        for using in tables.aliases(Outbox):
+            sweeps.callback(_sweep, using)
+
+
+def _sweep(using: str) -> None:
+    resend(using)
+    drain_all(using, limit=ROWS_A_SWEEP, older_than_seconds=conf.master.sweep_seconds)
+    announce_overfull(using)
+    conversation.tick(using)
 
 
 @shared_task(name=RETRY, **SWEEP)

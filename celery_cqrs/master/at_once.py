@@ -1,6 +1,6 @@
 """PostgreSQL: claims in one statement each, since a single change costs as many round trips as a thousand.
 
-What they take is what ``outbox.py`` takes step by step elsewhere. A stamp is read once, while its statement runs: all
+What they take is what ``claim.py`` takes step by step elsewhere. A stamp is read once, while its statement runs: all
 rows that it sees were captured before.
 """
 
@@ -42,14 +42,19 @@ NOW = "(SELECT clock_timestamp() FROM set_config('synchronous_commit', 'off', tr
 """A claim need not wait for the disk: one that a crash of the database takes back is sent twice, and applied once."""
 
 BUNDLED = DUE.format(kind="bundle", signal_type="<> 'SYNC'")
-BARRIER = f"(SELECT available_at FROM celery_cqrs_outbox WHERE {BUNDLED} {ORDER} OFFSET %(most)s LIMIT 1)"
-"""The first bundle that there is no room for: what was captured later is not sent before it."""
+LEFT_OUT = f"SELECT queue, available_at FROM celery_cqrs_outbox WHERE {BUNDLED} {ORDER} OFFSET %(most)s"
+BARRIERS = (
+    f"WITH barriers AS MATERIALIZED (SELECT queue, min(available_at) AS moment FROM ({LEFT_OUT}) b GROUP BY queue)"
+)
+"""Of each queue the first bundle that there is no room for: what was captured later is not sent before it."""
+BEFORE = "(SELECT moment FROM barriers WHERE barriers.queue = celery_cqrs_outbox.queue)"
 SOME_WAIT = "EXISTS (SELECT FROM celery_cqrs_outbox WHERE sent_at IS NULL AND available_at > statement_timestamp())"
 CHANGES, CHANGES_BEFORE = (
     MARK.format(stamp=NOW, chosen=PICK.format(kind="sync", signal_type="<> 'SYNC'", bound=bound, limit="%(limit)s"))
     + f", to_json(o.available_at)::text, {SOME_WAIT}"
-    for bound in ("", f"AND available_at < coalesce({BARRIER}, 'infinity')")
+    for bound in ("", f"AND available_at < coalesce({BEFORE}, 'infinity')")
 )
+CHANGES_BEFORE = f"{BARRIERS} {CHANGES_BEFORE}"
 BUNDLES = MARK.format(
     stamp=NOW,
     chosen=PICK.format(
@@ -88,12 +93,12 @@ NO_DOCUMENTS = (None,) * 4
 def claim_changes(
     using: str, limit: int, most: int, older_than_seconds: float, queues: Collection[str] | None, siblings: int
 ) -> list[Claimed]:
-    """As ``outbox.claim_changes``; its at most so many ``siblings`` are only looked for where some may be left."""
+    """As ``claim.claim_changes``; its at most so many ``siblings`` are only looked for where some may be left."""
     parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
     has_bundles = _has_any(using, LOOK_FOR_BUNDLES, parameters)
     found = _claim(using, CHANGES_BEFORE if has_bundles else CHANGES, parameters)
     claimed, is_full = _read(found), len(found) >= limit
-    if found and (is_full or older_than_seconds or found[0][-1]):
+    if found and (has_bundles or is_full or older_than_seconds or found[0][-1]):
         claimed += _claim_siblings(using, claimed, siblings)
     if has_bundles:
         until = max(datetime.fromisoformat(json.loads(row[-2])) for row in found).isoformat() if is_full else "infinity"
@@ -104,7 +109,7 @@ def claim_changes(
 def claim_syncs(
     using: str, limit: int, most: int, older_than_seconds: float, queues: Collection[str] | None
 ) -> list[Claimed]:
-    """As ``outbox.claim_syncs``. Whether there is anything is found out in a third of the time."""
+    """As ``claim.claim_syncs``. Whether there is anything is found out in a third of the time."""
     parameters = {**_parameters(older_than_seconds, queues), "limit": limit, "most": most}
     if not _has_any(using, LOOK_FOR_SYNCS, parameters):
         return []
@@ -112,7 +117,7 @@ def claim_syncs(
 
 
 def has_due(using: str, queues: Collection[str] | None) -> bool:
-    """As ``outbox.has_due``."""
+    """As ``claim.has_due``."""
     return _has_any(using, LOOK_FOR_ANY, _parameters(0, queues))
 
 

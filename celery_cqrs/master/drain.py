@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import inf
 from typing import Any, NamedTuple
 
 from celery_cqrs import conf, signals, transport
 from celery_cqrs.batch import Batch, Texts, summarize
 from celery_cqrs.exceptions import BatchRefused, BrokerTooSlow, BrokerUnavailable, QueueRests
-from celery_cqrs.master import breaker, outbox, portion
+from celery_cqrs.master import breaker, claim, outbox, portion
 from celery_cqrs.master.claimed import Claimed, Row
 from celery_cqrs.master.contact import note_failure
 from celery_cqrs.master.prepare import Preparation, Prepared, prepare, row_ids
@@ -41,7 +42,7 @@ class Parcel:
 
 
 class Drained(NamedTuple):
-    """How many changes were claimed, a bundle being many, and whether more may be pending."""
+    """How many rows were claimed, and whether more may be pending."""
 
     rows: int = 0
     may_be_more: bool = False
@@ -59,17 +60,20 @@ def drain(
     if breaker.rest_seconds():
         return Drained()
     fill = limit or _fill()
-    claimed = outbox.claim_changes(using, fill, older_than_seconds, queues)
-    changes, has_bundles = _publish(using, claimed), any(row.is_bundle for row in claimed)
+    changes = claim.claim_changes(using, fill, older_than_seconds, queues)
+    _publish(using, changes)
     if breaker.rest_seconds():
-        return Drained(changes)
-    syncs = _publish(using, outbox.claim_syncs(using, fill - changes, older_than_seconds, queues))
-    return Drained(changes + syncs, may_be_more=changes >= fill or has_bundles or syncs > 0)
+        return Drained(len(changes))
+    room = fill - sum(row.size for row in changes)
+    syncs = claim.claim_syncs(using, room, older_than_seconds, queues)
+    _publish(using, syncs)
+    has_bundles = any(row.is_bundle for row in changes)
+    return Drained(len(changes) + len(syncs), may_be_more=room <= 0 or has_bundles or bool(syncs))
 
 
-def _publish(using: str, rows: Sequence[Claimed]) -> int:
+def _publish(using: str, rows: Sequence[Claimed]) -> None:
     if not rows:
-        return 0
+        return
     stamp = outbox.stamp_of(rows)
     done = False
     try:
@@ -80,7 +84,6 @@ def _publish(using: str, rows: Sequence[Claimed]) -> int:
     finally:
         if not done:  # whatever went wrong, nothing stays marked as sent that was not
             outbox.give_back(using, rows, later_seconds=conf.master.breaker_seconds)
-    return sum(row.size for row in rows)
 
 
 def _fill() -> int:
@@ -88,9 +91,9 @@ def _fill() -> int:
 
 
 def drain_all(
-    using: str, *, may_go_on: Callable[[], bool] = lambda: True, limit: int = 100_000, older_than_seconds: float = 0
+    using: str, *, may_go_on: Callable[[], bool] = lambda: True, limit: float = inf, older_than_seconds: float = 0
 ) -> int:
-    """Drain until nothing is pending, the broker fails, or ``limit`` or ``may_go_on`` says stop; returns the count."""
+    """Drain until nothing is pending, the broker fails, or ``limit`` or ``may_go_on`` says stop; returns the rows."""
     total, drained = 0, Drained(may_be_more=True)
     while drained.may_be_more and total < limit and may_go_on():
         drained = drain(using, older_than_seconds=older_than_seconds)

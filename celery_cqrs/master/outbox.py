@@ -1,7 +1,4 @@
-"""Step 2: the states of outbox rows: pending → sent → confirmed and gone.
-
-Claiming commits before anything talks to the broker, so that no lock is held while a socket is waited for.
-"""
+"""Step 2: the states of outbox rows: pending → sent → confirmed and gone. ``claim.py`` is the first arrow."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections
-from django.db.models import BooleanField, DateTimeField, ExpressionWrapper, F, Q, QuerySet, Value
+from django.db.models import DateTimeField, F, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from celery_cqrs import conf
@@ -19,81 +15,14 @@ from celery_cqrs.backoff import backoff_seconds
 from celery_cqrs.columns import ERROR_LENGTH, clean_key
 from celery_cqrs.database import clock
 from celery_cqrs.database.keys import among
-from celery_cqrs.database.locks import write_transaction
-from celery_cqrs.master import at_once, bundles
+from celery_cqrs.master import bundles
 from celery_cqrs.master.claimed import FIRST_MEMBER, Claimed, Row, place_of, row_of
 from celery_cqrs.message import SignalType
 from celery_cqrs.models import LAST_YEAR, Destination, Outbox
 
 REST_SECONDS = 2.0
 IDS_PER_STATEMENT = 5_000
-SIBLINGS_PER_ROW = 100
-BUNDLES_AT_ONCE = 4
-"""For each batch that a claim is to fill; to plan the statement takes as long as to mark them."""
 SET_ASIDE_SECONDS = 10.0
-
-HELD = ExpressionWrapper(Q(error__gt="", available_at__year__gt=LAST_YEAR), BooleanField())
-PENDING = Q(kind__in=(Outbox.SYNC, Outbox.BUNDLE), sent_at__isnull=True)
-BUNDLE, SYNC = Q(kind=Outbox.BUNDLE), Q(signal_type=SignalType.SYNC.value)
-
-Read = tuple[Any, ...]
-"""A row as it was read: the values of ``Claimed`` but for the last."""
-
-COLUMNS = Claimed._fields[:14]
-"""What is told as it is stored."""
-
-
-def claim_changes(
-    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
-) -> list[Claimed]:
-    """Mark about ``limit`` pending changes and a few bundles as sent, the oldest first, and return them by id.
-
-    All other pending rows of a change's key go with it, so that previous values stay whole. Rows locked by another
-    publisher are passed over. ``queues`` are the only ones looked at; None for all. SYNCs are not among them.
-    """
-    most = _most_bundles(limit)
-    if connections[using].vendor == "postgresql":
-        siblings = SIBLINGS_PER_ROW * limit
-        return at_once.claim_changes(using, limit, most, older_than_seconds, queues, siblings)
-    due = _due(using, clock.now(using), older_than_seconds, queues).filter(~SYNC)
-    if not due.exists():
-        return []
-    with write_transaction(using):
-        bundled = due.filter(BUNDLE)
-        moments = list(bundled.order_by("available_at", "id").values_list("available_at", flat=True)[: most + 1])
-        barrier = Q(available_at__lt=moments[most]) if len(moments) > most else Q()
-        picked = _pick(using, due.filter(~BUNDLE, barrier), limit)
-        siblings_of_these = _siblings(using, picked)
-        if moments:  # otherwise MariaDB would lock what it looks through
-            until = Q(available_at__lte=_moment_of(using, picked[-1])) if len(picked) >= limit else Q()
-            picked += _pick(using, bundled.filter(until), most)
-        return _mark(using, [*picked, *siblings_of_these])
-
-
-def claim_syncs(
-    using: str, limit: int, older_than_seconds: float = 0, queues: Collection[str] | None = None
-) -> list[Claimed]:
-    """The same for up to ``limit`` SYNCs and, if these leave room, for a few bundles of them."""
-    if limit <= 0:
-        return []
-    most = _most_bundles(limit)
-    if connections[using].vendor == "postgresql":
-        return at_once.claim_syncs(using, limit, most, older_than_seconds, queues)
-    due = _due(using, clock.now(using), older_than_seconds, queues).filter(SYNC)
-    singles, bundled = due.filter(~BUNDLE), due.filter(BUNDLE)
-    has_singles, has_bundled = singles.exists(), bundled.exists()
-    if not (has_singles or has_bundled):
-        return []
-    with write_transaction(using):
-        picked = _pick(using, singles, limit) if has_singles else []
-        return _mark(using, picked + (_pick(using, bundled, min(most, limit - len(picked))) if has_bundled else []))
-
-
-def has_due(using: str, queues: Collection[str] | None = None) -> bool:
-    """Whether a claim would find anything."""
-    if connections[using].vendor == "postgresql":
-        return at_once.has_due(using, queues)
-    return _due(using, clock.now(using), queues=queues).exists()
 
 
 def stamp_of(claimed: Sequence[Claimed]) -> datetime:
@@ -139,7 +68,7 @@ def _aside(now: datetime, attempts: int, error: str) -> dict[str, Any]:
 def drop(using: str, rows: Iterable[Row]) -> None:
     """Delete rows that need no message."""
     ids, places = bundles.split(row.id for row in rows)
-    for chosen in _by_ids(using, ids):
+    for chosen in by_ids(using, ids):
         chosen.delete()
     if places:
         bundles.strike(Outbox.objects.using(using), places)
@@ -152,7 +81,7 @@ def confirm(using: str, queue: str, numbers: Collection[int], stamp: datetime) -
     """
     batch = {"queue": queue, "captured_at__lte": clock.for_field(stamp)}
     ids, places = bundles.split(numbers)
-    count = sum(chosen.filter(**batch).delete()[0] for chosen in _by_ids(using, ids))
+    count = sum(chosen.filter(**batch).delete()[0] for chosen in by_ids(using, ids))
     return count + (bundles.strike(Outbox.objects.using(using).filter(**batch), places) if places else 0)
 
 
@@ -162,19 +91,6 @@ def rest_queue(using: str, queue: str, failure: str = "") -> None:
     until = clock.for_field(now + timedelta(seconds=REST_SECONDS))
     noted = {"rests_until": until, "failed_at": clock.for_field(now), "failure": clean_key(failure, ERROR_LENGTH)}
     Destination.objects.using(using).update_or_create(queue=queue, defaults=noted)
-
-
-def _pending(using: str) -> QuerySet[Outbox]:
-    return Outbox.objects.using(using).filter(PENDING)
-
-
-def _due(
-    using: str, moment: datetime, older_than_seconds: float = 0, queues: Collection[str] | None = None
-) -> QuerySet[Outbox]:
-    """Pending rows that have been available for so long, but for those of resting queues."""
-    latest = clock.for_field(moment - timedelta(seconds=older_than_seconds))
-    due = _pending(using).filter(available_at__lte=latest).exclude(queue__in=_resting(using, moment))
-    return due if queues is None else due.filter(queue__in=queues)
 
 
 def on_their_way(rows: QuerySet[Outbox]) -> QuerySet[Outbox]:
@@ -188,62 +104,10 @@ def on_their_way(rows: QuerySet[Outbox]) -> QuerySet[Outbox]:
 def _claimed(using: str, rows: Iterable[Row]) -> Iterator[QuerySet[Outbox]]:
     """These rows as they were claimed; whatever has happened to them since then is not touched."""
     stamps = {row_of(row.id): row.sent_at for row in rows}
-    return (chosen.filter(sent_at__in=set(stamps.values())) for chosen in _by_ids(using, list(stamps)))
+    return (chosen.filter(sent_at__in=set(stamps.values())) for chosen in by_ids(using, list(stamps)))
 
 
-def _by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
+def by_ids(using: str, ids: Sequence[int]) -> Iterator[QuerySet[Outbox]]:
     """The rows by id, in parts that every database takes as parameters of one statement."""
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         yield among(Outbox.objects.using(using), "id", ids[start : start + IDS_PER_STATEMENT])
-
-
-def _pick(using: str, due: QuerySet[Outbox], limit: int) -> list[Read]:
-    ordered = due.order_by("available_at", "id").select_for_update(skip_locked=_skips(using))
-    return _read(ordered[:limit]) if limit > 0 else []
-
-
-def _mark(using: str, picked: Sequence[Read]) -> list[Claimed]:
-    """Mark rows that are locked as sent; the stamp is read after that, so that none of them was captured later."""
-    rows = {row[0]: row for row in picked}
-    stamp = clock.for_field(clock.now(using))
-    for chosen in _by_ids(using, list(rows)):
-        chosen.update(sent_at=stamp, attempts=F("attempts") + 1)
-    return [Claimed._make((*rows[row_id], stamp)) for row_id in sorted(rows)]
-
-
-def _most_bundles(limit: int) -> int:
-    return BUNDLES_AT_ONCE * max(1, limit // bundles.MOST_KEYS)
-
-
-def _moment_of(using: str, row: Read) -> Any:
-    return Outbox.objects.using(using).values_list("available_at", flat=True).get(id=row[0])
-
-
-def _siblings(using: str, picked: Sequence[Read]) -> list[Read]:
-    """The other pending rows of the keys of ``picked``."""
-    keys = {row[1:4] for row in picked}
-    queues, cqrs_ids, texts = map(set, zip(*keys, strict=True)) if keys else ((), (), ())
-    rows = among(_pending(using).filter(~BUNDLE, queue__in=queues, cqrs_id__in=cqrs_ids), "pk_text", texts)
-    found = rows.order_by("id").values_list("id", flat=True)[: SIBLINGS_PER_ROW * len(picked)]
-    others = set(found) - {row[0] for row in picked}
-    held = (part.filter(PENDING).select_for_update(skip_locked=_skips(using)) for part in _by_ids(using, list(others)))
-    return [row for part in held for row in _read(part) if row[1:4] in keys]
-
-
-def _read(rows: QuerySet[Outbox]) -> list[Read]:
-    """The values of ``Claimed`` but for the last, with the attempt that is about to be made."""
-    told = rows.values_list(*COLUMNS, "captured_at", HELD, F("attempts") + 1)
-    return [(*row[:14], _moment_text(row[14]), *row[15:]) for row in told]
-
-
-def _moment_text(moment: datetime) -> str:
-    return f'"{(clock.from_field(moment) or clock.EPOCH).isoformat()}"'
-
-
-def _resting(using: str, moment: datetime) -> list[str]:
-    resting = Destination.objects.using(using).filter(rests_until__gt=clock.for_field(moment))
-    return list(resting.values_list("queue", flat=True))
-
-
-def _skips(using: str) -> bool:
-    return connections[using].features.has_select_for_update_skip_locked

@@ -70,26 +70,28 @@ def _captured() -> set[str]:
 
 def _drain_nudged() -> float | None:
     """The work of the thread. Returns the seconds after which to try again; None when all is published."""
-    try:
-        changes = sum(_drain_one(using) for using in tuple(_nudged) if not breaker.rest_seconds())
-        _thread.rest(_gathering.seconds(changes))
-    except Error:  # InterfaceError (closed by the server) is no DatabaseError
-        connections.close_all()
-        return FAULT_SECONDS
-    return breaker.rest_seconds() or None
+    rows, is_away = 0, False
+    for using in tuple(_nudged):
+        try:
+            rows += 0 if breaker.rest_seconds() else _drain_one(using)
+        except Error:  # InterfaceError (closed by the server) is no DatabaseError
+            connections.close_all()
+            is_away = True
+    _thread.rest(_gathering.seconds(rows))
+    return breaker.rest_seconds() or (FAULT_SECONDS if is_away else None)
 
 
 def _drain_one(using: str) -> int:
-    """Returns the count of changes. An alias that could not be finished stays nudged."""
+    """Returns the count of rows. An alias that could not be finished stays nudged."""
     _nudged.discard(using)
     finished = False
     try:
-        changes = drain_all(using, may_go_on=_thread.may_go_on)
+        rows = drain_all(using, may_go_on=_thread.may_go_on)
         finished = not breaker.rest_seconds()
     finally:
         if not finished:
             _nudged.add(using)
-    return changes
+    return rows
 
 
 def _release() -> None:

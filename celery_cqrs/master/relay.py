@@ -10,7 +10,7 @@ from django.db import Error, connections
 
 from celery_cqrs import conf
 from celery_cqrs.database import tables, wakeup
-from celery_cqrs.master import breaker, outbox
+from celery_cqrs.master import breaker, claim
 from celery_cqrs.master.drain import Drained, drain
 from celery_cqrs.master.gathering import Gathering
 from celery_cqrs.models import Outbox
@@ -76,14 +76,14 @@ class Relay:
             if breaker.rest_seconds() or len(aliases) != 1 or not wakeup.can_wake(connections[aliases[0]]):
                 wakeup.wait([self._stopped], conf.master.relay_poll_seconds)
             elif not self._sleep_listening(aliases[0]):
-                self._pause()
+                self._pause(aliases[0])
         except Error:  # InterfaceError (closed by the server) is no DatabaseError
             connections.close_all()
             wakeup.wait([self._stopped], conf.master.relay_poll_seconds)
 
-    def _pause(self) -> None:
-        """A writer is at work, or another relay sleeps: look again soon, and then less and less often."""
-        wakeup.wait([self._stopped], self._pause_seconds)
+    def _pause(self, using: str) -> None:
+        """A writer is at work, or another relay sleeps, and what wakes that one wakes us: look less and less often."""
+        wakeup.wait([self._stopped, connections[using]], self._pause_seconds)
         self._pause_seconds = min(2 * self._pause_seconds, conf.master.relay_poll_seconds)
 
     def _sleep_listening(self, using: str) -> bool:
@@ -92,7 +92,7 @@ class Relay:
         if not wakeup.fall_asleep(connection):
             return False
         try:
-            if not outbox.has_due(using, self._queues):
+            if not claim.has_due(using, self._queues):
                 wakeup.wait([self._stopped, connection], conf.master.sweep_seconds)
         finally:
             wakeup.get_up(connection)

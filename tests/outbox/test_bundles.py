@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from celery_cqrs.database import clock
 from celery_cqrs.master import bundles, outbox
+from celery_cqrs.master.claim import BUNDLES_AT_ONCE
 from celery_cqrs.master.claimed import Member, member_id, place_of, row_of
 from celery_cqrs.models import Outbox
 from tests.harness.claims import claim
@@ -63,11 +64,25 @@ def test_rows_and_bundles_do_not_wait_for_each_other(uncommitted):
 
 
 def test_what_was_captured_after_more_bundles_than_are_claimed_waits_for_them(uncommitted):
-    most = outbox.BUNDLES_AT_ONCE
+    most = BUNDLES_AT_ONCE
     many = [put_bundle(seconds=-100 + number) for number in range(most + 1)]
     early, late = put(1, seconds=-100.5), put(2, seconds=-1)
     assert ids(claim(uncommitted, 500)) == [*ids(many[:most]), early.id]
     assert ids(claim(uncommitted, 500)) == [many[most].id, late.id]
+
+
+def test_bundles_of_one_queue_hold_no_other_queue_up(uncommitted):
+    many = [put_bundle(seconds=-100 + number) for number in range(BUNDLES_AT_ONCE + 1)]
+    behind, other = put(1), put(1, queue="search")
+    assert ids(claim(uncommitted, 500)) == [*ids(many[:-1]), other.id]
+    assert ids(claim(uncommitted, 500)) == [many[-1].id, behind.id]
+
+
+def test_all_rows_of_a_key_go_together_also_across_bundles(uncommitted):
+    first = put(1, seconds=-200)
+    many = [put_bundle(seconds=-100 + number) for number in range(BUNDLES_AT_ONCE + 1)]
+    last = put(1, seconds=-1)
+    assert ids(claim(uncommitted, 500)) == [first.id, *ids(many[:-1]), last.id]
 
 
 def test_a_bundle_waits_for_rows_that_were_captured_before_it(uncommitted):
@@ -78,7 +93,7 @@ def test_a_bundle_waits_for_rows_that_were_captured_before_it(uncommitted):
 
 
 def test_bundles_for_a_queue_that_rests_hold_nobody_up(uncommitted):
-    for number in range(outbox.BUNDLES_AT_ONCE + 1):
+    for number in range(BUNDLES_AT_ONCE + 1):
         put_bundle(seconds=-100 + number)
     row = put(1, queue="search")
     outbox.rest_queue(uncommitted, "shop")
@@ -95,7 +110,7 @@ def test_bundles_that_only_sync_let_changes_go_first(uncommitted):
 def test_a_few_bundles_are_claimed_at_a_time(uncommitted):
     for _ in range(10):
         put_bundle()
-    assert len(claim(uncommitted, 500)) == outbox.BUNDLES_AT_ONCE
+    assert len(claim(uncommitted, 500)) == BUNDLES_AT_ONCE
 
 
 def test_a_confirmed_bundle_is_gone(uncommitted, sent):

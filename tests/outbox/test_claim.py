@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from celery_cqrs.database import clock
 from celery_cqrs.master import outbox
+from celery_cqrs.master.claim import has_due
 from celery_cqrs.models import Destination, Outbox
 from tests.harness.claims import claim
 from tests.outbox.conftest import ids, pending, put
@@ -35,7 +36,7 @@ def test_a_sent_row_is_not_claimed_again(uncommitted):
 
 
 def test_an_empty_outbox_has_nothing_to_claim(uncommitted):
-    assert claim(uncommitted, 10) == [] and not outbox.has_due(uncommitted)
+    assert claim(uncommitted, 10) == [] and not has_due(uncommitted)
 
 
 def test_rows_available_longest_are_claimed_first_and_returned_by_id(uncommitted):
@@ -46,7 +47,7 @@ def test_rows_available_longest_are_claimed_first_and_returned_by_id(uncommitted
 
 def test_a_row_that_is_not_available_yet_waits(uncommitted):
     put(seconds=60)
-    assert claim(uncommitted, 10) == [] and not outbox.has_due(uncommitted)
+    assert claim(uncommitted, 10) == [] and not has_due(uncommitted)
 
 
 def test_all_pending_rows_of_a_key_are_claimed_together_beyond_the_limit(uncommitted):
@@ -87,14 +88,14 @@ def test_a_claim_for_some_queues_leaves_the_rows_of_others(uncommitted):
 
 def test_rows_of_other_queues_are_not_due_for_a_publisher_of_one(uncommitted):
     put(queue="mail")
-    assert not outbox.has_due(uncommitted, ["shop"]) and outbox.has_due(uncommitted, ["mail"])
+    assert not has_due(uncommitted, ["shop"]) and has_due(uncommitted, ["mail"])
     assert claim(uncommitted, 10, queues=["shop"]) == []
 
 
 def test_rows_of_a_resting_queue_wait_also_when_it_is_asked_for(uncommitted):
     put(queue="shop")
     outbox.rest_queue(uncommitted, "shop")
-    assert claim(uncommitted, 10, queues=["shop"]) == [] and not outbox.has_due(uncommitted, ["shop"])
+    assert claim(uncommitted, 10, queues=["shop"]) == [] and not has_due(uncommitted, ["shop"])
 
 
 def test_rows_of_a_resting_queue_wait_while_others_go(uncommitted):
@@ -111,7 +112,7 @@ def test_rows_of_a_rested_queue_are_claimed_again(uncommitted):
 
 def test_rows_of_another_kind_are_left_alone(uncommitted):
     put(kind="event")
-    assert claim(uncommitted, 10) == [] and not outbox.has_due(uncommitted)
+    assert claim(uncommitted, 10) == [] and not has_due(uncommitted)
 
 
 def test_a_sweep_leaves_fresh_rows_to_their_publisher(uncommitted):

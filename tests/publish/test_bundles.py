@@ -160,6 +160,11 @@ def test_a_model_that_is_registered_no_more_loses_nothing(uncommitted):
     assert len(left()[1]) == MANY and "Bring it back" in Outbox.objects.first().error
 
 
+def test_a_drain_goes_on_until_all_bundles_are_sent_and_counts_rows(uncommitted):
+    create(5_000)
+    assert drain_all(uncommitted) == 10 and pending() == 0
+
+
 def test_bundles_and_rows_are_sent_in_the_order_of_their_capture(uncommitted):
     Product.objects.create(sku="first", title="x")
     create()

@@ -4,7 +4,7 @@ What happens to a change, step by step, and where:
 
 1. capture   ``master/capture.py``   an ORM change becomes outbox rows, one per queue, in the caller's transaction
 2. outbox    ``master/outbox.py``    a row is pending, then sent, then confirmed and gone
-3. publish   ``master/drain.py``     rows become messages, messages one Celery task per replica queue
+3. publish   ``master/drain.py``     claimed rows become messages, messages one Celery task per replica queue
 4. receive   ``replica/receive.py``  a batch becomes valid messages, each routed to its replica model
 5. apply     ``replica/apply.py``    a guarded write: once, and never backwards
 6. settle    ``replica/settle.py``   an ending for each message, and a row of its own; ``confirm.py`` tells the master

@@ -73,6 +73,7 @@ def mysql_arguments(url: str) -> dict[str, Any]:
         "port": parts.port or 3306,
         "user": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
+        "ssl_disabled": True,
     }
 
 

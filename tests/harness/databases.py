@@ -155,5 +155,10 @@ class MySQL:
 
         login = {"host": self.parts.hostname, "port": self.parts.port or 3306, "user": self.parts.username or "root"}
         return pymysql.connect(
-            **login, password=self.parts.password or "", database=name, charset="utf8mb4", autocommit=True
+            **login,
+            password=self.parts.password or "",
+            database=name,
+            charset="utf8mb4",
+            autocommit=True,
+            ssl_disabled=True,
         )

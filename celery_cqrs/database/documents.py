@@ -66,7 +66,7 @@ class Documents:
 
     def sql(self, condition: str) -> str:
         """The statement that gives key text and JSON object of the rows that satisfy ``condition`` (SQL)."""
-        return f"SELECT {self.key}, row_to_json(r)::text FROM ({self._rows(condition)}) r"
+        return f"SELECT {self.key}, row_to_json(cqrs_row)::text FROM ({self._rows(condition)}) cqrs_row"
 
     def read(self, keys: Sequence[str]) -> dict[str, str]:
         """Key text → JSON object, for those of ``keys`` (texts) that exist. Raises ValueError for a bad key.
@@ -76,10 +76,10 @@ class Documents:
         """
         if not all(map(self.readable.fullmatch, keys)):
             raise ValueError("one of the keys is none of this table.")
-        row = f"{self._rows(f'{self.key_column} = k.key')} OFFSET 0"
-        rows = f"unnest(%s::{self.array}[]) AS k(key) CROSS JOIN LATERAL ({row}) r"
+        row = f"{self._rows(f'{self.key_column} = cqrs_key.value')} OFFSET 0"
+        rows = f"unnest(%s::{self.array}[]) AS cqrs_key(value) CROSS JOIN LATERAL ({row}) cqrs_row"
         with connections[self.using].cursor() as cursor:
-            cursor.execute(f"SELECT {self.key}, row_to_json(r)::text FROM {rows}", [array_of_texts(keys)])
+            cursor.execute(f"SELECT {self.key}, row_to_json(cqrs_row)::text FROM {rows}", [array_of_texts(keys)])
             return dict(cursor.fetchall())
 
     def _rows(self, condition: str) -> str:
@@ -129,7 +129,7 @@ def _documents(using: str, model: Any, fields: Sequence[Any]) -> Documents:
     pk = model._meta.pk
     array, as_text, readable = KEY_ARRAYS[type(target_of(pk))]
     columns = ", ".join(f"{_value(field).format(quote(field.column))} AS {quote(field.name)}" for field in fields)
-    key = f"r.{quote(pk.name)}{as_text}"
+    key = f"cqrs_row.{quote(pk.name)}{as_text}"
     return Documents(using, columns, quote(model._meta.db_table), key, quote(pk.column), array, readable)
 
 

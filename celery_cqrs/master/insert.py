@@ -20,9 +20,10 @@ from celery_cqrs.message import SignalType
 from celery_cqrs.models import Outbox, Tombstone
 from celery_cqrs.serialize import key_text
 
+DOCUMENTS = "previous_data, custom, meta, correlation_id"
 COLUMNS = (
-    "kind, queue, cqrs_id, pk, signal_type, revision, previous_data, custom, meta, correlation_id, direct, "
-    "captured_at, available_at, attempts, size, error"
+    f"kind, queue, cqrs_id, pk, signal_type, revision, {DOCUMENTS}, direct, captured_at, available_at, attempts, "
+    "size, error"
 )
 PLAIN_KEYS = (int, str, uuid.UUID)
 """Kinds of keys whose text PostgreSQL reads as it is."""
@@ -126,11 +127,11 @@ def _joined(connection: Any, model: Any, signal_type: SignalType, rows: Sequence
     table, parameters = build(connection, names, keys, rows)
     sql = (
         f"INSERT INTO celery_cqrs_outbox ({COLUMNS}) "
-        f"WITH c (row_pk, queue, pk, previous_data, custom, meta, correlation_id, error, direct) AS ({table}) "
+        f"WITH cqrs_change (row_pk, queue, pk, {DOCUMENTS}, error, direct) AS ({table}) "
         f"SELECT 'sync', c.queue, %s, c.pk, %s, {_revision(signal_type, names)}, c.previous_data, c.custom, c.meta, "
         f"c.correlation_id, c.direct, {names['now']}, "
         f"CASE WHEN c.error = '' THEN {names['now']} ELSE {names['never']} END, 0, 1, c.error "
-        f"FROM c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
+        f"FROM cqrs_change c JOIN {names['table']} m ON m.{names['key']} = c.row_pk {_grave(signal_type, 'c.pk')}"
     )
     parameters += [model.CQRS_ID, signal_type.value, *_grave_parameters(signal_type, model)]
     return sql + _lock(connection, signal_type), parameters

@@ -14,6 +14,7 @@ from celery_cqrs import conf
 from celery_cqrs.exceptions import SerializationFailed
 from celery_cqrs.master.claimed import Claimed, Member, Row, member_id
 from celery_cqrs.master.coalesce import Planned, coalesce
+from celery_cqrs.master.decodable import problem_of
 from celery_cqrs.master.fields import visible
 from celery_cqrs.master.states import State, States, model_of, pk_of, speller, texts_of
 from celery_cqrs.message import NULL, SIGNAL_TYPES, SignalType, message_frame, message_text
@@ -56,14 +57,18 @@ def prepare(using: str, rows: Sequence[Claimed], stamp: datetime) -> Preparation
         if texts is None or bundle.signal_type not in SIGNAL_TYPES:
             singles += [bundle.member(place, key) for place, key in bundle.members.items()]
         else:
-            _unpack(bundle, texts, expires, result)
+            singles += _unpack(bundle, texts, expires, result)
     _prepare_singles(using, singles, expires, result)
     result.messages.sort(key=attrgetter("position"))
     return result
 
 
-def _unpack(bundle: Claimed, texts: Mapping[str, str], expires: str, result: Preparation) -> None:
-    """The messages of ``bundle``, whose rows the database has told; keys without a row need none."""
+def _unpack(bundle: Claimed, texts: Mapping[str, str], expires: str, result: Preparation) -> list[Claimed]:
+    """The messages of ``bundle``, whose rows the database has told; keys without a row need none.
+
+    Returns the members that cannot go like this.
+    """
+    bad = []
     spell, add = speller(model_of(bundle)), result.messages.append
     before, between, after, end = message_frame(bundle.signal_type, bundle.cqrs_id, bundle.captured_at, expires)
     for place, key in bundle.members.items():
@@ -71,9 +76,13 @@ def _unpack(bundle: Claimed, texts: Mapping[str, str], expires: str, result: Pre
         data = texts.get(key)
         if data is None:
             result.needless.append(member)
+            continue
+        text = f"{before}{spell(key)}{between}{data}{after}{member.id}{end}"
+        if problem_of(text):
+            bad.append(bundle.member(place, key))
         else:
-            text = f"{before}{spell(key)}{between}{data}{after}{member.id}{end}"
             add(Prepared(bundle.queue, bundle.direct, text, (member,), bundle.id))
+    return bad
 
 
 def _prepare_singles(using: str, rows: Sequence[Claimed], expires: str, result: Preparation) -> None:
@@ -95,12 +104,15 @@ def _prepare_singles(using: str, rows: Sequence[Claimed], expires: str, result: 
 
 
 def _text(plan: Planned, states: States, expires: str) -> str | None:
-    """The message of ``plan``, or None for a row that is gone: its DELETE has been captured by whoever deleted it."""
+    """The message of ``plan``, or None for a row that is gone: its DELETE has been captured by whoever deleted it.
+
+    Raises SerializationFailed.
+    """
     row = plan.last
     state = _deleted(row) if plan.signal_type is SignalType.DELETE else states.state_for(row)
     if state is None:
         return None
-    return message_text(
+    text = message_text(
         SignalType.DELETE if state.has_left else plan.signal_type,
         row.cqrs_id,
         pk=state.pk,
@@ -112,6 +124,9 @@ def _text(plan: Planned, states: States, expires: str) -> str | None:
         captured_at=plan.rows[0].captured_at,
         outbox_ids=row_ids(plan.rows),
     )
+    if problem := problem_of(text):
+        raise SerializationFailed(model=model_of(row).__name__, pk=row.pk_text, problem=problem)
+    return text
 
 
 def _unplanned(rows: Sequence[Claimed], plans: Iterable[Planned]) -> list[Claimed]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
+import django
 from django.db import models
+from django.db.models.functions import Length
 
 from celery_cqrs.mixins import MasterMeta, MasterMixin, RawMasterMixin, RawReplicaMixin, ReplicaMeta, ReplicaMixin
 from tests.app import families, keyed, masters  # noqa: F401  Django finds all models of an app here
@@ -297,3 +299,33 @@ class SpecimenRef(ReplicaMixin, SpecimenFields):
     """Replica of every kind of value."""
 
     CQRS_ID = "specimen"
+
+
+class CharterFields(models.Model):
+    """A document that may not be missing, and names that statements are tempted to use themselves."""
+
+    label = models.CharField(max_length=50, default="")
+    tree = models.JSONField(default=dict)
+    r = models.IntegerField(default=0)
+    origin = models.GenericIPAddressField(null=True, unpack_ipv4=True)
+
+    class Meta:
+        abstract = True
+
+
+class Charter(MasterMixin, CharterFields):
+    """Master of documents."""
+
+    CQRS_ID = "charter"
+
+    class Meta:
+        db_table = "c"
+
+
+class CharterRef(ReplicaMixin, CharterFields):
+    """Its replica, with a column that the database makes where Django knows how."""
+
+    CQRS_ID = "charter"
+
+    if django.VERSION >= (5, 0):
+        length = models.GeneratedField(expression=Length("label"), output_field=models.IntegerField(), db_persist=True)

@@ -16,8 +16,8 @@ from django.db.models import NOT_PROVIDED
 
 from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.exceptions import MappingFailed
-from celery_cqrs.replica.mapping import OWN_FIELDS
-from celery_cqrs.replica.texts import KINDS, Texts, decimals, strings
+from celery_cqrs.replica.mapping import OWN_FIELDS, holds_json_null
+from celery_cqrs.replica.texts import KINDS, Texts, addresses, decimals, strings
 from celery_cqrs.serialize import encode_value, target_of
 
 
@@ -108,6 +108,8 @@ def _exact(field: Any, texts: Texts) -> Texts:
     target: Any = target_of(field)
     if texts is decimals:
         return partial(decimals, places=target.decimal_places)
+    if texts is addresses:
+        return partial(addresses, unpacked=target.unpack_ipv4)
     return partial(strings, most=target.max_length) if texts is strings and target.max_length else texts
 
 
@@ -121,6 +123,8 @@ def _check_complete(model: Any, data: Mapping[str, Any], columns: Sequence[Colum
     """Refuse what lacks a field, or names a foreign key by its column."""
     found = {column.field for column in columns}
     for field in model._meta.concrete_fields:
+        if getattr(field, "generated", False):
+            continue
         needed = not field.null and getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED
         if field not in found and (
             needed or field.attname in data or field.name in (model.CQRS_MAPPING or {}).values()
@@ -139,7 +143,7 @@ def _default(field: Any) -> Any:
 
 def _texts(model: Any, column: Column, values: Sequence[Any]) -> str:
     try:
-        if None not in values:
+        if None not in values or holds_json_null(column.field):
             return array_of_texts(column.texts(values))
         if not column.field.null:
             raise TypeError

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import NOT_PROVIDED, Field
+from django.db.models import NOT_PROVIDED, Field, JSONField, Value
 
 from celery_cqrs.columns import KEY_LENGTH, clean_key
 from celery_cqrs.database.arrays import INTEGERS
@@ -120,6 +120,8 @@ def _fields(model: Any) -> list[tuple[Any, Check | None]]:
 
 
 def _fitting(model: Any, field: Field[Any, Any], check: Check | None, value: Any) -> Any:
+    if value is None and holds_json_null(field):
+        return Value(None, JSONField())
     decoded = _decode(model, field, value)
     if decoded is None or check is None:
         return decoded
@@ -131,6 +133,11 @@ def _fitting(model: Any, field: Field[Any, Any], check: Check | None, value: Any
     if problem:
         raise _failed(model, f"field {field.name!r} {problem}")
     return decoded
+
+
+def holds_json_null(field: Any) -> bool:
+    """Whether null is a value of ``field``: JSON's, where the column takes none of SQL's."""
+    return isinstance(field, JSONField) and not field.null
 
 
 def _decode(model: Any, field: Field[Any, Any], value: Any) -> Any:

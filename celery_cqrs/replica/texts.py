@@ -21,6 +21,7 @@ from celery_cqrs.replica.fitting import places_of
 Texts = Callable[[Sequence[Any]], Sequence[str]]
 """The values of a column, none of them null, as texts. Raises TypeError, ValueError or ArithmeticError."""
 
+TOO_FINE = re.compile(r"[.,][0-9]{7}")
 ANY_DECIMAL = re.compile(r"-?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
@@ -74,13 +75,20 @@ def _dates(values: Sequence[Any]) -> Sequence[str]:
 def _times(values: Sequence[Any]) -> Sequence[str]:
     if any(time.fromisoformat(value).tzinfo is not None for value in values):
         raise ValueError
-    return values
+    return _no_finer_than_python(values)
 
 
 def _moments(values: Sequence[Any]) -> Sequence[str]:
     for moment in map(datetime.fromisoformat, values):
         if moment.tzinfo is None or moment.year in (MINYEAR, MAXYEAR):  # there it may leave the calendar on its way
             raise ValueError
+    return _no_finer_than_python(values)
+
+
+def _no_finer_than_python(values: Sequence[str]) -> Sequence[str]:
+    """Parts of a microsecond are cut by Python and rounded by PostgreSQL, up to 24:00."""
+    if TOO_FINE.search("\n".join(values)):
+        raise ValueError
     return values
 
 
@@ -96,8 +104,9 @@ def _uuids(values: Sequence[Any]) -> Sequence[str]:
     return values
 
 
-def _addresses(values: Sequence[Any]) -> Sequence[str]:
-    if any("/" in value for value in strings(values)):
+def addresses(values: Sequence[Any], unpacked: bool = False) -> Sequence[str]:
+    """No networks; ``unpacked``: none of IPv6, which Django may shorten to one of IPv4."""
+    if any("/" in value or (unpacked and ":" in value) for value in strings(values)):
         raise ValueError
     return values
 
@@ -117,7 +126,7 @@ KINDS: dict[type, tuple[Texts, str]] = {
     models.DateTimeField: (_moments, "{}::timestamptz"),
     models.DurationField: (_spans, "{}::interval"),
     models.UUIDField: (_uuids, "{}::uuid"),
-    models.GenericIPAddressField: (_addresses, "{}::inet"),
+    models.GenericIPAddressField: (addresses, "{}::inet"),
     models.BinaryField: (strings, "decode({}, 'base64')"),
     models.JSONField: (_documents, "{}::jsonb"),
 }

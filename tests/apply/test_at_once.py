@@ -8,7 +8,7 @@ from celery_cqrs import signals
 from celery_cqrs.models import Letter, Tombstone
 from celery_cqrs.outcome import Applied, Dead, Reason, Skipped
 from celery_cqrs.replica.receive import receive
-from tests.app.models import AuthorRef, ProductRef, ShelfRef
+from tests.app.models import AuthorRef, CharterRef, ProductRef, ShelfRef
 from tests.conftest import each_database
 from tests.receive.wire import author, batch, confirmed, deletion, deliver, message, product
 
@@ -151,3 +151,13 @@ def test_a_text_that_is_too_long_is_found_before_the_database_refuses_it(databas
 def test_why_the_fastest_way_failed_is_told(database, chosen):
     deliver(author(1, name=None), author(2))
     assert chosen[0] == (True, "not at once: MappingFailed")
+
+
+def test_a_column_that_the_database_makes_does_not_slow_the_others_down(database, chosen):
+    deliver(*(message("charter", pk, label="abc", tree={}, r=0) for pk in (1, 2)))
+    assert chosen == [(True, "")]
+
+
+def test_an_address_is_shortened_as_its_field_says(database):
+    deliver(message("charter", 1, label="", tree={}, r=0, origin="::ffff:10.0.0.1"))
+    assert CharterRef.objects.get().origin == "10.0.0.1"

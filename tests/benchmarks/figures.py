@@ -96,7 +96,7 @@ FIGURES = (
     ),
     Figure("bulk_dump", "rows/s", dumping, DUMPED, Target(2, "theirs"), BROKERS[:1]),
     Figure("bulk_load", "rows/s", loading, LOADED, Target(40, "theirs"), BROKERS[:1]),
-    Figure("sync", "rows/s", syncing, SYNCED, Target(20_000)),
+    Figure("sync", "rows/s", syncing, SYNCED, Target(20_000), turns=1),
     Figure("sync_live_p99", "ms", live_beside_sync, {"ours": 1_000_000}, Target(1_000, at_most=True), REDIS, turns=1),
     Figure("reconcile_clean", "rows/s", reconcile, EQUAL, Target(30, "theirs"), REDIS),
     Figure("reconcile_bytes", "kB", reconcile_bytes, {"ours": 1_000_000}, Target(100, at_most=True), REDIS, turns=1),

@@ -89,10 +89,19 @@ def compare(side: Side, rows: int) -> Compared:
 
 
 def their_seconds(side: Side, rows: int) -> float:
-    """Both pipes, without their start. Raises CommandFailed."""
+    """Both pipes, without their start. Raises CommandFailed, and RunInvalid for so few rows that nothing is left."""
+    start, whole = their_pipes(side, rows)
+    if whole <= start:
+        raise RunInvalid(f"comparing {rows} rows took {whole:.1f} s, and one row {start:.1f} s: it takes more rows")
+    return whole - start
+
+
+def their_pipes(side: Side, rows: int) -> tuple[float, float]:
+    """Seconds of both pipes for one row, and for so many. Raises CommandFailed."""
     fill(side, rows)
-    start = sum(_pipe(side, pipe, ONE_ROW) for pipe in (STALE, DELETED))
-    return sum(_pipe(side, pipe) for pipe in (STALE, DELETED)) - start
+    return sum(_pipe(side, pipe, ONE_ROW) for pipe in (STALE, DELETED)), sum(
+        _pipe(side, pipe) for pipe in (STALE, DELETED)
+    )
 
 
 def _pipe(side: Side, pipe: Sequence[str], more: Sequence[str] = ()) -> float:

@@ -15,6 +15,7 @@ import pytest
 from tests.benchmarks.arena import Arena, arena
 from tests.benchmarks.figures import FIGURES, Figure, Target
 from tests.benchmarks.picture import draw
+from tests.benchmarks.reconcile import compare, their_pipes
 from tests.benchmarks.result import HEADER, Result, row, write
 from tests.benchmarks.turns import take_turns
 from tests.benchmarks.watch import RunInvalid, watch
@@ -30,7 +31,6 @@ OF_A_KIND = (
     "memory_worker",
     "bulk_load",
     "sync",
-    "reconcile_clean",
     "reconcile_bytes",
 )
 CHOSEN = [figure for figure in FIGURES if figure.name in OF_A_KIND]
@@ -51,6 +51,12 @@ def on_redis() -> Iterator[Arena]:
 @pytest.mark.parametrize("figure", CHOSEN, ids=lambda figure: figure.name)
 def test_a_figure_is_measured_for_both_sides_and_the_limit_and_written_down(figure, on_redis, tmp_path):
     measure_and_write(figure, on_redis, tmp_path)
+
+
+@pytest.mark.servers("redis")
+def test_two_equal_tables_are_compared_by_either_side(on_redis):
+    assert min(their_pipes(on_redis.theirs, MOST_ROWS["theirs"])) > 0
+    assert compare(on_redis.ours, MOST_ROWS["ours"]).seconds > 0
 
 
 @pytest.mark.servers("rabbitmq")

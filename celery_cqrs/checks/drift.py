@@ -16,7 +16,7 @@ from celery_cqrs import conf
 from celery_cqrs.checks.problems import error, warning
 from celery_cqrs.database.limits import UNLIMITED
 from celery_cqrs.registry import ReplicaRegistry
-from celery_cqrs.replica.mapping import OWN_FIELDS, is_required
+from celery_cqrs.replica.mapping import OWN_FIELDS, is_required, writable_fields
 from celery_cqrs.replica.mixin import RawReplicaMixin, ReplicaMixin
 from celery_cqrs.replica.path import HOOKS
 
@@ -125,7 +125,7 @@ def _check_parents(cqrs_id: str, model: Any) -> Iterator[CheckMessage]:
 
 def _from_master(model: Any) -> list[Any]:
     """The fields that messages fill, as far as that can be seen here."""
-    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    fields = writable_fields(model)
     if model.CQRS_CUSTOM_SERIALIZATION or _has_own_save(model):
         return []
     if model.CQRS_MAPPING is None:

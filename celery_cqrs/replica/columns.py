@@ -16,7 +16,7 @@ from django.db.models import NOT_PROVIDED
 
 from celery_cqrs.database.arrays import array_of_texts
 from celery_cqrs.exceptions import MappingFailed
-from celery_cqrs.replica.mapping import OWN_FIELDS, holds_json_null
+from celery_cqrs.replica.mapping import OWN_FIELDS, holds_json_null, writable_fields
 from celery_cqrs.replica.texts import KINDS, Texts, addresses, decimals, strings
 from celery_cqrs.serialize import encode_value, target_of
 
@@ -90,7 +90,7 @@ def table_of(columns: Sequence[Column]) -> str:
 def _columns(model: Any) -> tuple[Column, ...] | None:
     """The columns that messages may fill; None when one of them is of a kind that is not in KINDS."""
     mapping = None if model.CQRS_MAPPING is None else {ours: theirs for theirs, ours in model.CQRS_MAPPING.items()}
-    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    fields = writable_fields(model)
     kinds = [KINDS.get(type(target_of(field))) for field in fields]
     if None in kinds:
         return None
@@ -122,9 +122,7 @@ def _source(field: Any, mapping: Mapping[str, str] | None) -> str:
 def _check_complete(model: Any, data: Mapping[str, Any], columns: Sequence[Column]) -> None:
     """Refuse what lacks a field, or names a foreign key by its column."""
     found = {column.field for column in columns}
-    for field in model._meta.concrete_fields:
-        if getattr(field, "generated", False):
-            continue
+    for field in writable_fields(model):
         needed = not field.null and getattr(field, "db_default", NOT_PROVIDED) is NOT_PROVIDED
         if field not in found and (
             needed or field.attname in data or field.name in (model.CQRS_MAPPING or {}).values()

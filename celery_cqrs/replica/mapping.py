@@ -115,8 +115,7 @@ def _rename(model: Any, data: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _fields(model: Any) -> list[tuple[Any, Check | None]]:
     """What messages may fill, each with what says whether a value fits."""
-    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
-    return [(field, check_of(field)) for field in fields]
+    return [(field, check_of(field)) for field in writable_fields(model)]
 
 
 def _fitting(model: Any, field: Field[Any, Any], check: Check | None, value: Any) -> Any:
@@ -158,6 +157,11 @@ def _check_required(model: Any, decoded: Mapping[str, Any]) -> None:
     empty = [name for name, value in decoded.items() if value is None and not model._meta.get_field(name).null]
     if empty:
         raise _failed(model, f"these fields may not be null: {', '.join(empty)}.")
+
+
+def writable_fields(model: Any) -> list[Any]:
+    """All that have a column, but for those that the database generates."""
+    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
 
 
 def is_required(field: Any) -> bool:

@@ -16,7 +16,7 @@ from django.db.models.sql import InsertQuery
 
 from celery_cqrs.message import Message
 from celery_cqrs.replica import columns
-from celery_cqrs.replica.mapping import by_attribute, map_data
+from celery_cqrs.replica.mapping import by_attribute, map_data, writable_fields
 
 Statement = tuple[str, Any]
 """SQL and its parameters."""
@@ -64,7 +64,7 @@ def _statements(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], 
 def _by_django(model: Any, connection: Any, data: Sequence[Mapping[str, Any]], sync: bool) -> Iterator[Any]:
     mapped = [map_data(model, one) for one in data]
     instances = [model(**by_attribute(model, one)) for one in mapped]
-    fields = [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+    fields = writable_fields(model)
     ending = suffix(model, connection, list(mapped[0]), sync=sync)
     size = connection.ops.bulk_batch_size(fields, instances)
     for start in range(0, len(instances), size):

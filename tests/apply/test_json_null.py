@@ -1,9 +1,11 @@
 """JSON has a null of its own, which a column may hold that takes none of the database's."""
 
 import pytest
+from django.db import connections
 
+from celery_cqrs import testing
 from celery_cqrs.outcome import Applied
-from tests.app.models import CharterRef, SpecimenRef
+from tests.app.models import Charter, CharterRef, SpecimenRef
 from tests.receive.wire import deliver, message
 
 pytestmark = pytest.mark.usefixtures("each_path")
@@ -24,3 +26,12 @@ def test_an_update_puts_null_in_the_place_of_a_document(uncommitted):
     for revision, tree in ((0, {"a": 1}), (1, None), (2, {"b": 2})):
         deliver(message("charter", 1, revision, tree=tree, label="", r=0))
         assert CharterRef.objects.get().tree == tree
+
+
+def test_the_masters_null_arrives(uncommitted):
+    Charter.objects.create()
+    with connections[uncommitted].cursor() as cursor:
+        cursor.execute("UPDATE c SET tree = 'null'")
+    testing.publish([uncommitted])
+    testing.deliver()
+    assert CharterRef.objects.get().tree is None

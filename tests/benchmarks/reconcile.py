@@ -99,9 +99,8 @@ def their_seconds(side: Side, rows: int) -> float:
 def their_pipes(side: Side, rows: int) -> tuple[float, float]:
     """Seconds of both pipes for one row, and for so many. Raises CommandFailed."""
     fill(side, rows)
-    return sum(_pipe(side, pipe, ONE_ROW) for pipe in (STALE, DELETED)), sum(
-        _pipe(side, pipe) for pipe in (STALE, DELETED)
-    )
+    start = sum(_pipe(side, pipe, ONE_ROW) for pipe in (STALE, DELETED))
+    return start, sum(_pipe(side, pipe) for pipe in (STALE, DELETED))
 
 
 def _pipe(side: Side, pipe: Sequence[str], more: Sequence[str] = ()) -> float:

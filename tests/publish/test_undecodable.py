@@ -69,17 +69,6 @@ def test_the_deepest_document_that_goes_arrives_whichever_way_it_is_written(unco
     assert CharterRef.objects.get(pk=2).tree == nested(DEEPEST) and CharterRef.objects.count() == count
 
 
-@COUNTS
-@on_postgres
-def test_a_json_null_arrives_where_the_column_takes_no_other_null(uncommitted, count):
-    create(count)
-    with connections[uncommitted].cursor() as cursor:
-        cursor.execute("UPDATE c SET tree = 'null' WHERE id = 2")
-    drain_all(uncommitted)
-    testing.deliver()
-    assert CharterRef.objects.get(pk=2).tree is None and CharterRef.objects.count() == count
-
-
 def test_digits_and_brackets_inside_of_texts_are_no_harm():
     assert problem_of(json.dumps({"a": "[{" * MOST_LEVELS, '"[': "9" * (MOST_DIGITS + 1), "\\": ["[" * 300]})) is None
 
